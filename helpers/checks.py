@@ -1,0 +1,145 @@
+"""Formula ↔ check: each labelled equation of a page is compared with an independent truth, in float64.
+
+Page "Softmax and cross-entropy, derived and checked" introduces it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from IPython.display import display
+
+
+class CheckFailed(AssertionError):
+    """A formula and its truth differ by more than the tolerance."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `equation` found: label, number of points, largest absolute error, tolerance."""
+
+    label: str
+    points: int
+    error: float
+    tol: float
+
+
+_done: dict[str, Check] = {}
+
+
+def _float64(value, who: str) -> np.ndarray:
+    array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    if array.dtype.kind in "iub":
+        return array.astype(np.float64)
+    if array.dtype != np.float64:
+        raise TypeError(f"{who} is computed in {array.dtype}: a check needs float64")
+    return array
+
+
+def largest_error(formula: Callable, truth: Callable, at: Iterable[tuple]) -> tuple[float, int]:
+    """The largest |formula(*point) − truth(*point)| over the points, and their number.  NaN counts as infinite.
+
+    Raises ValueError for shapes that differ or an empty `at`, TypeError for anything but float64.
+    """
+    worst, count = 0.0, 0
+    for point in at:
+        point = point if isinstance(point, tuple) else (point,)
+        left, right = _float64(formula(*point), "the formula"), _float64(truth(*point), "the truth")
+        if left.shape != right.shape:
+            raise ValueError(f"the formula has shape {left.shape}, the truth {right.shape}")
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(left - right)
+        difference = np.where(left == right, 0.0, difference)  # equal infinities agree
+        worst = max(worst, float(np.nan_to_num(difference, nan=np.inf).max(initial=0.0)))
+        count += 1
+    if not count:
+        raise ValueError("there is no point to check at")
+    return worst, count
+
+
+def equation(label: str, formula: Callable, truth: Callable, *, at: Iterable[tuple], tol: float = 1e-10) -> float:
+    """Compare the displayed equation `label` with an independent truth, show the largest error, and return it.
+
+    formula, truth: take the members of a point, return a float64 array, tensor or number of the same shape.
+    at: the points, each a tuple of arguments.  tol: the largest absolute difference that is accepted.
+    Raises CheckFailed above `tol` (NaN included), ValueError and TypeError as `largest_error` does.
+    """
+    error, points = largest_error(formula, truth, at)
+    if not error <= tol:
+        raise CheckFailed(f"{label} is wrong: largest error {error:.3g} over {points} points, tolerance {tol:.0e}")
+    _done[label] = Check(label, points, error, tol)
+    found = f"at {points} point{'s' * (points > 1)} · largest error {error:.1e} ≤ {tol:.0e}"
+    _show(f"✔ equation ({{eq}}`{label}`) checked {found}", f"✔ equation <code>{label}</code> checked {found}")
+    return error
+
+
+def _show(markdown: str, html: str) -> None:
+    """The book renders the Markdown (it knows {eq}), JupyterLab and VS Code the HTML."""
+    plain = html.replace("<code>", "").replace("</code>", "")
+    bundle = {"text/markdown": markdown, "text/html": html, "text/plain": plain}
+    display(bundle, raw=True)
+
+
+def reset() -> None:
+    """Forget the checks of this session (a notebook that starts again begins from none)."""
+    _done.clear()
+
+
+def coverage(labels: Iterable[str]) -> float:
+    """The share of `labels` whose check has run and passed in this session.
+
+    Raises ValueError where a check has run for a label that is not among them.
+    """
+    labels = set(labels)
+    if unknown := sorted(set(_done) - labels):
+        raise ValueError(f"checked, but not among the labels: {', '.join(unknown)}")
+    return len(labels & set(_done)) / len(labels)
+
+
+def table() -> None:
+    """Show every check that has passed in this session: equation, points, largest error, tolerance."""
+    head = "| equation | points | largest error | tolerance |\n|---|--:|--:|--:|\n"
+    rows = [f"{c.points} | {c.error:.1e} | {c.tol:.0e} |" for c in _done.values()]
+    markdown = head + "\n".join(f"| {{eq}}`{label}` | {row}" for label, row in zip(_done, rows, strict=True))
+    cells = "".join(
+        f"<tr><td><code>{c.label}</code></td><td>{c.points}</td><td>{c.error:.1e}</td><td>{c.tol:.0e}</td></tr>"
+        for c in _done.values()
+    )
+    names = "".join(f"<th>{name}</th>" for name in ("equation", "points", "largest error", "tolerance"))
+    _show(markdown, f"<table><tr>{names}</tr>{cells}</table>")
+
+
+def finite_differences(f: Callable, x, step: float = 1e-6):
+    """Central differences of a scalar function: the gradient of f at x, to about step² and 1e-16/step.
+
+    x: float64 NumPy array or torch tensor of any shape; f takes such a one and returns a number.
+    Returns the gradient in x's type and shape.  Raises TypeError unless x is float64.
+    """
+    if str(x.dtype).removeprefix("torch.") != "float64":
+        raise TypeError(f"finite differences need float64, not {x.dtype}")
+    point = x.detach().clone() if isinstance(x, torch.Tensor) else x.copy()
+    gradient = torch.zeros_like(point) if isinstance(x, torch.Tensor) else np.zeros_like(point)
+    flat, slopes = point.reshape(-1), gradient.reshape(-1)
+    for i in range(len(flat)):
+        centre = float(flat[i])
+        flat[i] = centre + step
+        above = float(f(point))
+        flat[i] = centre - step
+        slopes[i] = (above - float(f(point))) / (2 * step)
+        flat[i] = centre
+    return gradient
+
+
+def in_range(**parameters: tuple) -> None:
+    """Refuse parameters outside their range: in_range(epochs=(epochs, 1, 100)) raises ValueError naming it.
+
+    Each value is (value, low, high), ends included; a list is checked member by member and must not be empty.
+    """
+    for name, (value, low, high) in parameters.items():
+        members = value if isinstance(value, list | tuple) else [value]
+        if not members:
+            raise ValueError(f"{name} is empty: give at least one value from {low:g} to {high:g}")
+        for member in members:
+            if isinstance(member, bool) or not isinstance(member, int | float) or not low <= member <= high:
+                raise ValueError(f"{name} = {value!r} is outside {low:g} … {high:g}: choose a value within")

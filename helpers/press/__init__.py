@@ -1,0 +1,1 @@
+"""The press: runs the notebooks, publishes them as pages, and says which pages are fresh."""

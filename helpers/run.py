@@ -1,0 +1,195 @@
+"""The record of one run of a notebook: the contract between a notebook and the press."""
+
+import datetime
+import hashlib
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+
+import torch
+from IPython.display import Markdown, display
+
+from helpers import checks, device, plots, stages
+from helpers.datasets import store
+
+MIME = "application/vnd.course.run+json"
+PROFILES = ("quick", "full")
+NEEDS = ("anything", "real", "full", "real+full")
+LIBRARIES = ("numpy", "torch", "torchvision", "scikit-learn", "matplotlib")
+SIGNS = {"holds": "✔", "fails": "✘", "not judged": "○"}
+
+
+class ClaimFailed(AssertionError):
+    """At least one claim that was judged does not hold."""
+
+
+def start(slug: str, *, seed: int, data: str = "auto") -> "Run":
+    """Begin a run: seed every generator, set the figure style, show the provenance.
+
+    slug: the notebook's name without its ending.  data: "auto", "real" or "standin", as the loaders take it.
+    The profile is $COURSE_PROFILE, "quick" where unset.  Raises ValueError for another profile or value of data.
+    """
+    profile = os.environ.get("COURSE_PROFILE") or "quick"
+    if profile not in PROFILES:
+        raise ValueError(f"COURSE_PROFILE is {profile!r}: choose one of {', '.join(PROFILES)}")
+    if data not in store.CHOICES:
+        raise ValueError(f"data = {data!r}: choose one of {', '.join(store.CHOICES)}")
+    device.seed_everything(seed)
+    plots.use_style()
+    checks.reset()
+    return Run(slug, profile, seed)
+
+
+class Run:
+    """What one execution used, measured, said and claimed."""
+
+    def __init__(self, slug: str, profile: str, seed: int):
+        """slug, profile, seed: as `start` checked them."""
+        self.slug, self.profile, self.seed = slug, profile, seed
+        self.data: dict[str, str] = {}
+        self.metrics: dict[str, float] = {}
+        self.timings: dict[str, float] = {}
+        self.details: dict[str, dict] = {}
+        self.claims: list[dict] = []
+        self._digests: dict[str, str] = {}
+        self._reused_seconds = 0.0
+        self._began = time.perf_counter()
+        self.provenance = {
+            "seed": seed,
+            "device": device.describe(),
+            "threads": torch.get_num_threads(),
+            "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        }
+        self._show_provenance()
+
+    def _show_provenance(self) -> None:
+        p, v = self.provenance, self.provenance["versions"]
+        threads = f"{p['threads']} thread{'s' * (p['threads'] > 1)}"
+        display(
+            Markdown(
+                f"**This run:** {self.profile} profile · seed {self.seed} · {p['device']}, {threads} · "
+                f"Python {v['python']}, NumPy {v['numpy']}, torch {v['torch']} · {p['date']}"
+            )
+        )
+
+    def use(self, dataset):
+        """Register a loaded data set (`.name`, `.origin`, `.fingerprint`, `.describe()`), show a line, return it."""
+        self.data[dataset.name] = dataset.origin
+        self._digests[dataset.name] = dataset.fingerprint
+        line = f"**Data:** {dataset.describe()}"
+        if dataset.origin == "stand-in" and not dataset.name.startswith("standin"):
+            line += " — ⚠ a stand-in: numbers from here on say nothing about the real data. `make data` fetches those."
+        display(Markdown(line))
+        return dataset
+
+    @property
+    def on_real_data(self) -> bool:
+        """Whether no data set of the page is a stand-in (one that goes by a stand-in's own name is a side run)."""
+        return all(o != "stand-in" for name, o in self.data.items() if not name.startswith("standin"))
+
+    def record(self, name: str, value, *, interval=None, n=None, seeds=None, reported=None, timing=False):
+        """Keep a scalar under `name` and return it as a Python number.
+
+        interval: (low, high), 95 %.  n: examples behind the value.  seeds: how many were averaged.
+        reported: what the original homework reported, a number or words.  timing: it depends on the clock.
+        Raises ValueError for a name used before or a value that is not finite, TypeError for what is no scalar.
+        """
+        if name in self.metrics or name in self.timings:
+            raise ValueError(f"{name} is recorded already")
+        number = _number(name, value)
+        (self.timings if timing else self.metrics)[name] = number
+        detail = {"interval": interval and [_number(name, end) for end in interval]}
+        detail |= {"n": n, "seeds": seeds, "reported": reported}
+        if detail := {key: content for key, content in detail.items() if content is not None}:
+            self.details[name] = detail
+        return number
+
+    def say(self, markdown: str) -> None:
+        """Show prose whose numbers were computed.  Its cell carries the tag `remove-input`."""
+        display(Markdown(markdown))
+
+    def claim(self, text: str, holds, evidence: str, needs: str = "anything") -> None:
+        """Show a claim with its verdict and evidence, and keep it; where it fails, `finish` raises.
+
+        needs: what must be true before it is judged: "anything", "real" (data), "full" (profile) or "real+full".
+        """
+        if needs not in NEEDS:
+            raise ValueError(f"needs = {needs!r}: choose one of {', '.join(NEEDS)}")
+        judged = ("real" not in needs or self.on_real_data) and ("full" not in needs or self.profile == "full")
+        verdict = ("holds" if bool(holds) else "fails") if judged else "not judged"
+        self.claims.append({"text": text, "verdict": verdict, "evidence": evidence})
+        wants = {"real": "real data", "full": "the full profile", "real+full": "the full profile on real data"}
+        mark = SIGNS[verdict] if judged else f"{SIGNS[verdict]} *not judged here (needs {wants[needs]})*"
+        display(Markdown(f"**{mark}** **Claim.** {text}\n\n*Evidence:* {evidence}"))
+
+    def stage(self, name: str, inputs: dict, function: Callable):
+        """function(**inputs), from disk where the same call has been made before; the page says so.
+
+        The key: the code and plain values that `function` reaches, inputs, seed, data, versions, threads, device.
+        Inside, the global generators are seeded from (seed, name); afterwards they stand as before.
+        Returns nested dicts and lists of numbers, strings, tensors (CPU) and arrays; tuples come back as lists.
+        """
+        key = {
+            "code": stages.code_key(function, name),
+            "inputs": {k: stages.input_key(v) for k, v in inputs.items()},
+            "seed": self.seed,
+            "data": self._digests,
+            "where": [self.provenance[k] for k in ("versions", "threads", "device")],
+        }
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        folder = store.root() / "stages" / self.slug / f"{name}-{digest[:16]}"
+        if found := stages.recall(folder):
+            result, note = found
+            self._reused_seconds += note["seconds"]
+            display(Markdown(f"*Step “{name}”: reused, computed on {note['date']} in {note['seconds']:.0f} s.*"))
+            return result
+        began = time.perf_counter()
+        with device.own_generators(int(hashlib.sha256(f"{self.seed} {name}".encode()).hexdigest()[:8], 16)):
+            result = function(**inputs)
+        note = {"seconds": time.perf_counter() - began, "date": self.provenance["date"]}
+        try:
+            stages.keep(folder, result, note)
+        except OSError as error:
+            print(f"step “{name}” could not be kept under {folder.parent}: {error}; the run goes on")
+            return result
+        return stages.recall(folder)[0]
+
+    def finish(self) -> None:
+        """Show duration, claims and verdict, embed everything as JSON, and raise ClaimFailed if a claim fails."""
+        self.provenance["seconds"] = round(time.perf_counter() - self._began, 1)
+        if self._reused_seconds:
+            self.provenance["seconds_reused"] = round(self._reused_seconds, 1)
+        self.provenance["peak_memory_mb"] = round(device.peak_memory_mb())
+        failed = [claim["text"] for claim in self.claims if claim["verdict"] == "fails"]
+        kept = ("slug", "profile", "data", "metrics", "details", "timings", "claims", "provenance")
+        content = {name: getattr(self, name) for name in kept}
+        summary = self._summary(bool(failed))
+        display({MIME: content, "text/markdown": summary, "text/plain": summary.replace("*", "")}, raw=True)
+        if failed:
+            raise ClaimFailed("does not hold: " + "; ".join(failed))
+
+    def _summary(self, failed: bool) -> str:
+        p = self.provenance
+        verdicts = [claim["verdict"] for claim in self.claims]
+        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in SIGNS if v in verdicts) or "none"
+        reused = f" (and {p['seconds_reused']:.0f} s in steps reused)" if "seconds_reused" in p else ""
+        data = ", ".join(f"{name}: {origin}" for name, origin in self.data.items()) or "none needed"
+        verdict = "✘ a claim fails" if failed else "✔ every claim that could be judged holds"
+        return (
+            f"**{verdict}.** Claims: {counts} · data: {data} · {p['seconds']:.0f} s{reused} · "
+            f"peak memory {p['peak_memory_mb']} MB"
+        )
+
+
+def _number(name: str, value) -> int | float:
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is a {type(value).__name__}: record a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value}: record a finite number")
+    return value
