@@ -70,7 +70,7 @@ def equation(label: str, formula: Callable, truth: Callable, *, at: Iterable[tup
         raise CheckFailed(f"{label} is wrong: largest error {error:.3g} over {points} points, tolerance {tol:.0e}")
     _done[label] = Check(label, points, error, tol)
     found = f"at {points} point{'s' * (points > 1)} · largest error {error:.1e} ≤ {tol:.0e}"
-    _show(f"✔ equation ({{eq}}`{label}`) checked {found}", f"✔ equation <code>{label}</code> checked {found}")
+    _show(f"✔ equation {{eq}}`{label}` checked {found}", f"✔ equation <code>{label}</code> checked {found}")
     return error
 
 

@@ -13,10 +13,9 @@ from importlib.metadata import version
 import torch
 from IPython.display import Markdown, display
 
-from helpers import checks, device, plots, stages
+from helpers import MIME, checks, device, plots, stages
 from helpers.datasets import store
 
-MIME = "application/vnd.course.run+json"
 PROFILES = ("quick", "full")
 NEEDS = ("anything", "real", "full", "real+full")
 LIBRARIES = ("numpy", "torch", "torchvision", "scikit-learn", "matplotlib")
@@ -125,7 +124,8 @@ class Run:
         self.claims.append({"text": text, "verdict": verdict, "evidence": evidence})
         wants = {"real": "real data", "full": "the full profile", "real+full": "the full profile on real data"}
         mark = SIGNS[verdict] if judged else f"{SIGNS[verdict]} *not judged here (needs {wants[needs]})*"
-        display(Markdown(f"**{mark}** **Claim.** {text}\n\n*Evidence:* {evidence}"))
+        anchor = f'<span id="claim-{len(self.claims)}"></span>'
+        display(Markdown(f"{anchor}**{mark}** **Claim.** {text}\n\n*Evidence:* {evidence}"))
 
     def stage(self, name: str, inputs: dict, function: Callable):
         """function(**inputs), from disk where the same call has been made before; the page says so.

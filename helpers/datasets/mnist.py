@@ -29,7 +29,7 @@ FILES = {
     "train-images-idx3-ubyte": ("f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb"),
     "train-labels-idx1-ubyte": ("d53e105ee54ea40749a09fcbcd1e9432", "a25bea736e30d166cdddb491f175f624"),
     "t10k-images-idx3-ubyte": ("9fb629c4189551a2d022fa330f9573f3", "2646ac647ad5339dbf082846283269ea"),
-    "t10k-labels-idx1-ubyte": ("ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c629615203637"),
+    "t10k-labels-idx1-ubyte": ("ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637"),
 }
 
 
@@ -59,9 +59,8 @@ def fetch(root: str | os.PathLike | None = None, mirrors: Sequence[str] = MIRROR
     Raises DownloadFailed, BrokenData, CannotWrite.
     """
     folder = _folder(store.root(root))
-    archives = folder.with_name(
-        "raw.downloads"
-    )  # outlives a build that fails: what is here is not fetched again
+    # Beside the folder, so that a build that fails keeps what it has fetched.
+    archives = folder.with_name("raw.downloads")
 
     def build(fresh: Path) -> None:
         for name, (packed, unpacked) in FILES.items():
@@ -82,7 +81,7 @@ def _folder(root: Path) -> Path:
 def _readable(folder: Path) -> bool:
     try:
         _arrays(folder)
-    except (FileNotFoundError, store.BrokenData):
+    except store.BrokenData:
         return False
     return True
 
@@ -125,16 +124,14 @@ def _idx(path: Path, dims: int) -> tuple[Tensor, str]:
     """An IDX file of unsigned bytes: two zeros, 8 (the type), `dims`, big-endian 32-bit sizes, the values."""
     try:
         content = np.fromfile(path, dtype=np.uint8)
-    except PermissionError:
-        raise _broken(path, "may not be read") from None
+    except OSError as error:
+        raise _broken(path, f"cannot be read ({error.strerror})") from error
     head = 4 + 4 * dims
     if len(content) < head or content[:4].tolist() != [0, 0, 8, dims]:
         raise _broken(path, f"is no IDX file of unsigned bytes in {dims} dimension{'s' * (dims > 1)}")
     sizes = struct.unpack(f">{dims}I", content[4:head])
     if len(content) - head != math.prod(sizes) or not sizes[0]:
-        raise _broken(
-            path, f"holds {len(content) - head:,} values where its header promises {math.prod(sizes):,}"
-        )
+        raise _broken(path, f"holds {len(content) - head:,} values where its header promises {math.prod(sizes):,}")
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return torch.from_numpy(content[head:]).reshape(sizes), md5
 

@@ -3,7 +3,6 @@
 It loads no torch, because the command line uses it, and knows no data set.
 """
 
-import errno
 import gzip
 import hashlib
 import itertools
@@ -17,21 +16,14 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from errno import EACCES, EDQUOT, EEXIST, ENOSPC, ENOTDIR, EPERM, EROFS
 from pathlib import Path, PureWindowsPath
 
 from filelock import FileLock, Timeout
 
 CHOICES = ("auto", "real", "standin")
-CANNOT_WRITE = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.EEXIST,
-}
+CANNOT_WRITE = {EACCES, EDQUOT, EEXIST, ENOSPC, ENOTDIR, EPERM, EROFS}
 CANNOT_UNPACK = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError)
 
 
@@ -74,31 +66,23 @@ def choose(data: str, read: Callable, stand_in: Callable):
     """
     if data not in CHOICES:
         raise ValueError(f"data = {data!r}: choose one of {', '.join(CHOICES)}")
-    if data == "standin":
-        return stand_in()
-    try:
-        return read()
-    except MissingData:
-        if data == "real":
-            raise
-        return stand_in()
+    if data != "standin":
+        try:
+            return read()
+        except MissingData:
+            if data == "real":
+                raise
+    return stand_in()
 
 
-def checksum(path: str | os.PathLike, algorithm: str = "sha256") -> str:
+def checksum(path: Path, algorithm: str = "sha256") -> str:
     """The hexadecimal digest of a file of any size, read in pieces."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
 def download(
-    name: str,
-    urls: Sequence[str],
-    target: str | os.PathLike,
-    *,
-    sha256: str | None = None,
-    md5: str | None = None,
-    size: int | None = None,
-    timeout: float = 30.0,
+    name: str, urls: Sequence[str], target: Path, *, sha256="", md5="", size: int | None = None, timeout=30.0
 ) -> Path:
     """Fetch one file from the first of `urls` that gives it whole, and return `target`.
 
@@ -111,7 +95,7 @@ def download(
     digests = {algorithm: digest for algorithm, digest in (("sha256", sha256), ("md5", md5)) if digest}
     if not digests:
         raise ValueError(f"{name}: a download needs its SHA-256 or its MD5")
-    target, failures = Path(target), []
+    failures: list[str] = []
     partial = target.with_name(target.name + ".partial")
     with _writing(name, target.parent):
         if target.is_file() and not _fault(target, digests, size):
@@ -120,8 +104,7 @@ def download(
         for url in urls:
             try:
                 _transfer(url, partial, size, timeout)
-                reason = _fault(partial, digests, size)
-                if not reason:
+                if not (reason := _fault(partial, digests, size)):
                     return partial.replace(target)
             except (RequestException, ValueError) as error:
                 reason = _reason(error, timeout)
@@ -129,8 +112,8 @@ def download(
                 partial.unlink(missing_ok=True)
             failures.append(f"{url}: {reason}")
             print(f"{name}: mirror {len(failures)} of {len(urls)} failed, {failures[-1]}", file=sys.stderr)
-    remedy = f"Check the network and run it again, or put the file there by hand: {target}"
-    raise DownloadFailed("\n  ".join([f"{name}: no mirror gave {target.name}.", *failures]) + f"\n{remedy}")
+    remedy = f"\nCheck the network and run it again, or put the file there by hand: {target}"
+    raise DownloadFailed("\n  ".join([f"{name}: no mirror gave {target.name}.", *failures]) + remedy)
 
 
 def _transfer(url: str, partial: Path, size: int | None, timeout: float) -> None:
@@ -140,9 +123,8 @@ def _transfer(url: str, partial: Path, size: int | None, timeout: float) -> None
     # A total of 0 would make the bar false, and pooch then ignores it; it sets the true total itself.
     with tqdm(total=size or 1, desc=url.rpartition("/")[2], unit="B", unit_scale=True) as bar:
         as_stored = {"Accept-Encoding": "identity"}  # else a server may have .gz files unpacked on the way
-        HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=timeout, headers=as_stored)(
-            url, partial, None
-        )
+        fetch = HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=timeout, headers=as_stored)
+        fetch(url, partial, None)
 
 
 def _fault(path: Path, digests: dict[str, str], size: int | None) -> str | None:
@@ -158,32 +140,29 @@ def _reason(error: Exception, timeout: float) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"{response.status_code} {response.reason}"
-    known = {"timed out": f"no answer for {timeout:g} s", "IncompleteRead": "the transfer broke off"}
-    known |= {"refused": "connection refused"}
+    known = {"timed out": f"no answer for {timeout:g} s", "refused": "connection refused"}
+    known["IncompleteRead"] = "the transfer broke off"
     return next((reason for words, reason in known.items() if words in str(error)), type(error).__name__)
 
 
-def unpack(archive: str | os.PathLike, folder: str | os.PathLike) -> None:
+def unpack(archive: Path, folder: Path) -> None:
     """Unpack a .gz (one file), .zip, .tar or .tar.* into `folder`: all of it, or nothing at all.
 
     Raises BrokenData for an archive that is damaged or has a member that is a link or lies outside `folder`
     (`../`, absolute, drive letter), ValueError for another kind of file.
     """
-    archive, folder = Path(archive), Path(folder)
     new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as scratch:
             _extract(archive, Path(scratch))
-            for entry in Path(scratch).iterdir():
+            for entry in sorted(Path(scratch).iterdir()):
                 entry.replace(folder / entry.name)
-    except BaseException as error:
-        if new:
-            shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, CANNOT_UNPACK):
-            remedy = 'delete it and run "make data" again'
-            raise BrokenData(f"{archive} cannot be unpacked ({error}): {remedy}") from error
-        raise
+    except CANNOT_UNPACK as error:
+        raise BrokenData(f"{archive} cannot be unpacked ({error}): delete it and run it again") from error
+    finally:
+        if new and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _extract(archive: Path, folder: Path) -> None:
@@ -209,16 +188,11 @@ def _refuse(archive: Path, member: str, plain: bool) -> None:
     path = PureWindowsPath(member)  # knows both kinds of slash, and drive letters
     if path.anchor or ".." in path.parts or not plain:
         what = "lies outside the folder" if plain else "is a link or a device"
-        raise BrokenData(
-            f'{archive} is not unpacked: its member "{member}" {what}. Get it from its source again'
-        )
+        raise BrokenData(f'{archive} is not unpacked: its member "{member}" {what}. Get it from its source')
 
 
 def install(
-    name: str,
-    final: str | os.PathLike,
-    build: Callable[[Path], None],
-    intact: Callable[[Path], bool] = Path.is_dir,
+    name: str, final: Path, build: Callable[[Path], None], intact: Callable[[Path], bool] = Path.is_dir
 ) -> Path:
     """Have build(folder) fill a fresh folder, rename it to `final`, and return that; once, for all processes.
 
@@ -226,7 +200,6 @@ def install(
     build must keep what is slow to get (downloads) outside its folder, which is thrown away when it fails.
     Raises CannotWrite, and whatever build raises.
     """
-    final = Path(final)
     if intact(final):
         return final
     partial = final.with_name(final.name + ".partial")
@@ -246,30 +219,23 @@ def install(
             return partial.rename(final)
 
 
-@contextmanager
-def _locked(name: str, path: Path) -> Iterator[None]:
+def _locked(name: str, path: Path) -> AbstractContextManager:
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         print(f"{name}: another process is installing it; waiting for that one", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()
 
 
 def _set_aside(name: str, final: Path) -> None:
-    if not final.exists():
-        return
     if final.is_dir() and not any(final.iterdir()):
         final.rmdir()
-        return
-    names = (final.with_name(f"{final.name}.old{number}") for number in itertools.count(1))
-    aside = next(path for path in names if not path.exists())
-    final.rename(aside)
-    print(f"{name}: {final} was not intact; it is now {aside}", file=sys.stderr)
+    elif final.exists():
+        names = (final.with_name(f"{final.name}.old{number}") for number in itertools.count(1))
+        aside = next(path for path in names if not path.exists())
+        final.rename(aside)
+        print(f"{name}: {final} was not intact; it is now {aside}", file=sys.stderr)
 
 
 @contextmanager
@@ -279,7 +245,5 @@ def _writing(name: str, folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in CANNOT_WRITE:
             raise
-        remedy = "Make room, or set COURSE_DATA to another folder, and run it again"
-        raise CannotWrite(
-            f"{name} cannot be written under {folder}: {os.strerror(error.errno)}. {remedy}"
-        ) from error
+        why = f"{os.strerror(error.errno)}. Make room, or set COURSE_DATA to another folder, and run it again"
+        raise CannotWrite(f"{name} cannot be written under {folder}: {why}") from error

@@ -1,23 +1,16 @@
-"""The book: building it, maths without a network, and the tables that Sphinx makes from the pages."""
+"""The book: rendering it, and its maths without a network."""
 
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-from docutils import nodes
-from docutils.statemachine import StringList
-from sphinx.util.docutils import SphinxDirective
-
-from helpers.press import pages
 from helpers.press.sources import Refused, Repository
 
 MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "sre")
-MARKS = {"holds": "✔ holds", "fails": "✘ fails", "not judged": "○ not judged"}
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
 def build(repository: Repository) -> Path:
@@ -28,108 +21,16 @@ def build(repository: Repository) -> Path:
     work, site = repository.root / "build" / "sphinx", repository.root / "build" / "html"
     shutil.rmtree(work, ignore_errors=True)
     paths = ["--config", "_config.yml", "--toc", str(repository.root / "_toc.yml"), "--path-output", str(work)]
-    command = [sys.executable, "-m", "jupyter_book", "build", "book", *paths, "-W", "-n", "--keep-going", "-q"]
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", *paths, "-W", "-n", "--keep-going", "-q"]
+    here = [Path(__file__).resolve().parents[2], repository.root / "book" / "_extensions"]
+    path = os.pathsep.join([*map(str, here), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path, "COURSE_REPOSITORY": str(repository.root), "PYTHONUTF8": "1"}
-    if subprocess.run(command, cwd=repository.root, env=environment).returncode:
-        raise Refused("the book has faults: see above")
+    done = subprocess.run(command, cwd=repository.root, env=environment, capture_output=True, encoding="utf-8")
+    if done.returncode:
+        raise Refused(f"the book has faults:\n{done.stderr[-4000:]}")
     shutil.rmtree(site, ignore_errors=True)
     (work / "_build" / "html").rename(site)
     return site / "index.html"
-
-
-def number(value) -> str:
-    """A number for a table: four significant digits, scientific where small or large; words as they are."""
-    if not isinstance(value, int | float) or isinstance(value, int):
-        return str(value)
-    if value and not 1e-3 <= abs(value) < 1e5:
-        mantissa, _, exponent = f"{value:.1e}".partition("e")
-        return f"{mantissa} × 10<sup>{int(exponent)}</sup>".replace("-", "−")
-    return f"{value:.4g}".replace("-", "−")
-
-
-def assignments_table(repository: Repository) -> str:
-    """The twelve assignments by part: linked where published, else "in preparation"."""
-    course = yaml.safe_load((repository.root / "book" / "course.yml").read_text(encoding="utf-8"))
-    lines = []
-    for part in course:
-        lines += ["", f"**Part {part['part']}**", ""]
-        for slug, entry in part["assignments"].items():
-            there = (repository.pages / f"{slug}.ipynb").exists()
-            title = f"[{entry['title']}](assignments/{slug}.ipynb)" if there else f"{entry['title']} *(in preparation)*"
-            lines.append(f"{int(slug[:2])}. {title}. {entry['question']}")
-    return "\n".join(lines)
-
-
-def results_table(repository: Repository) -> str:
-    """For every published page: what the homework reported, what was reached here, interval, data, minutes."""
-    lines = []
-    for slug, found in pages.results(repository)["assignments"].items():
-        seconds = found["provenance"]["seconds"] + found["provenance"].get("seconds_reused", 0)
-        data = ", ".join(f"{name}: {origin}" for name, origin in found["data"].items()) or "none needed"
-        lines += ["", f"## {repository.source(slug).title}", ""]
-        lines += [f"[The page](assignments/{slug}.ipynb) · data: {data} · {seconds / 60:.1f} minutes · "]
-        lines[-1] += f"{found['provenance']['device']} · {found['provenance']['date']}"
-        lines += ["", "| metric | reported by the homework | reached here | 95 % interval | n | seeds |"]
-        lines += ["|:--|--:|--:|:-:|--:|--:|"]
-        for name, value in (found["metrics"] | found["timings"]).items():
-            more = found["details"].get(name, {})
-            interval = " – ".join(number(end) for end in more.get("interval", []))
-            rest = [number(more.get("reported", "")), number(value), interval, more.get("n", ""), more.get("seeds", "")]
-            lines.append("| " + " | ".join([f"`{name}`", *(str(cell) for cell in rest)]) + " |")
-    return "\n".join(lines)
-
-
-def claims_table(repository: Repository) -> str:
-    """Every claim of every page, with verdict, evidence and a link to where it was judged."""
-    lines = []
-    for slug, found in pages.results(repository)["assignments"].items():
-        lines += ["", f"## {repository.source(slug).title}", ""]
-        lines += ["| claim | verdict | evidence | |", "|:--|:--|:--|:--|"]
-        for i, claim in enumerate(found["claims"], 1):
-            text, evidence = (claim[key].replace("|", "\\|").replace("\n", " ") for key in ("text", "evidence"))
-            link = f'<a href="assignments/{slug}.html#claim-{i}" aria-label="claim {i} on its page">see</a>'
-            lines.append(f"| {text} | {MARKS[claim['verdict']]} | {evidence} | {link} |")
-    return "\n".join(lines)
-
-
-def benchmarks_table(repository: Repository) -> str:
-    """The homework's way against the book's, as benchmarks/results.json has it."""
-    path = repository.root / "benchmarks" / "results.json"
-    if not path.exists():
-        return "*No benchmark has been run yet: `make bench`.*"
-    found = json.loads(path.read_text(encoding="utf-8"))
-    lines = ["| what | homework's way | book's way | ratio (least – most) | goal | peak memory |", "|:--|--:|--:|--:|--:|--:|"]
-    for row in found["benchmarks"]:
-        spread = f"{row['ratio']:.1f} ({row['ratio_min']:.1f} – {row['ratio_max']:.1f})"
-        memory = f"{row['homework_peak_mb']:.0f} / {row['book_peak_mb']:.0f} MB"
-        times = f"{row['homework_seconds']:.3g} s | {row['book_seconds']:.3g} s"
-        lines.append(f"| {row['title']} | {times} | {spread} | ≥ {row['goal']:g} | {memory} |")
-    lines += ["", f"{found['rounds']} alternating rounds on {found['device']}, {found['threads']} threads, {found['date']}."]
-    return "\n".join(lines)
-
-
-TABLES = {
-    "assignments": assignments_table,
-    "results": results_table,
-    "claims": claims_table,
-    "benchmarks": benchmarks_table,
-}
-
-
-class CourseTable(SphinxDirective):
-    """`{course} results`: one of TABLES, as Markdown."""
-
-    required_arguments = 1
-
-    def run(self):
-        """Parse the table where the directive stands."""
-        repository = Repository.here()
-        self.env.note_reread()
-        container = nodes.container(classes=["course-table", f"course-{self.arguments[0]}"])
-        lines = TABLES[self.arguments[0]](repository).splitlines()
-        self.state.nested_parse(StringList(lines, self.env.docname), 0, container, match_titles=True)
-        return container.children
 
 
 def _point_at_mathjax(app) -> None:
@@ -148,7 +49,6 @@ def _copy_mathjax(app, exception) -> None:
 
 def setup(app):
     """Sphinx's entry point."""
-    app.add_directive("course", CourseTable)
     app.connect("builder-inited", _point_at_mathjax)
     app.connect("build-finished", _copy_mathjax)
     return {"parallel_read_safe": True}

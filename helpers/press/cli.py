@@ -93,7 +93,9 @@ def _table(outcomes) -> None:
 
 def _verdict(record: dict) -> str:
     verdicts = [claim["verdict"] for claim in record["claims"]]
-    return "ok: " + ", ".join(f"{verdicts.count(v)} claims {v}" for v in ("holds", "not judged") if v in verdicts)
+    return "ok, claims: " + (
+        ", ".join(f"{verdicts.count(v)} {v}" for v in ("holds", "not judged") if v in verdicts) or "none"
+    )
 
 
 def _sweep_table(outcomes, names: list[str], folder: Path) -> None:
@@ -189,7 +191,8 @@ def status():
     click.echo(f"{'notebook':{width}}  {'published':10}  {'profile':7}  {'data':28}  state")
     for s in found:
         click.echo(f"{s.slug:{width}}  {s.published:10}  {s.profile:7}  {s.data:28}  {'fresh' if s.fresh else 'STALE'}")
-        for reason in s.reasons + s.notes:
+        reasons = s.reasons[:5] + [f"and {len(s.reasons) - 5} more"] * (len(s.reasons) > 5) + s.notes
+        for reason in reasons:
             click.echo(f"{'':{width}}    {reason}")
     if not all(s.fresh for s in found):
         sys.exit(1)

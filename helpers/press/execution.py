@@ -10,12 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
 import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-MIME = "application/vnd.course.run+json"
+from helpers.press import pages
+from helpers.press.sources import Refused
+
 ENGINE = "course"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -88,21 +89,12 @@ def execute(task: Task) -> Outcome:
     finally:
         os.environ.clear()
         os.environ |= before
-    record = record_of(task.output)
-    if not error and record is None:
-        error = "run.finish() was not reached: no record is embedded"
+    record = None
+    try:
+        record = pages.record(pages.read(task.output))
+    except Refused as refusal:
+        error = error or str(refusal)
     return Outcome(task, time.perf_counter() - began, error, record)
-
-
-def record_of(path: Path) -> dict | None:
-    """The record that `Run.finish` embedded in an executed notebook, or None."""
-    if not path.is_file():
-        return None
-    for cell in reversed(nbformat.read(path, as_version=4).cells):
-        for output in cell.get("outputs", []):
-            if MIME in output.get("data", {}):
-                return output["data"][MIME]
-    return None
 
 
 def _share_cores(jobs: int) -> None:

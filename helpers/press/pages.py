@@ -9,10 +9,9 @@ from pathlib import Path
 
 import nbformat
 
-from helpers import fingerprint
+from helpers import MIME, fingerprint
 from helpers.press.sources import Refused, Repository, Source
 
-MIME = "application/vnd.course.run+json"
 MAX_BYTES = 600_000
 INJECTED = "injected-parameters"
 PASSING = ("date", "seconds", "seconds_reused", "peak_memory_mb")  # differ from run to run
@@ -36,26 +35,48 @@ class Status:
 
 
 def prepare(source: Source, executed: Path, values: dict) -> nbformat.NotebookNode:
-    """The page of an executed notebook: papermill's traces removed, the fingerprints of what ran added.
+    """The page of an executed notebook: the source's cells with the outputs of what ran, and fingerprints of it.
 
     Raises Refused where a cell wrote to stderr (the book would not build).
     """
-    page = nbformat.read(executed, as_version=4)
-    for cell in page.cells:
-        for trace in ("papermill", "execution"):
-            cell.metadata.pop(trace, None)
+    ran = read(executed)
+    for cell in ran.cells:
         if INJECTED in cell.metadata.get("tags", []):
-            cell.id = INJECTED
+            cell.id, cell.metadata = INJECTED, {"tags": [INJECTED]}
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 raise Refused(f"{source.slug}: cell {cell.id} wrote to stderr: {output.text[:300]}")
-    page.metadata = deepcopy(source.notebook.metadata)
-    page.metadata["course"]["published"] = {
+    ran.metadata["course"]["published"] = {
         "parameters": values,
         "source": source.fingerprint(values),
         "modules": fingerprint.helpers_reached(source.code()),
     }
+    return assemble(source, ran)
+
+
+def assemble(source: Source, ran: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The source's cells and metadata, with the outputs, the injected parameters and the fingerprints of `ran`."""
+    page = deepcopy(source.notebook)
+    page.metadata["course"]["published"] = ran.metadata["course"]["published"]
+    outputs, cells = {cell.id: cell for cell in ran.cells}, []
+    for cell in page.cells:
+        cells.append(cell)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = outputs[cell.id].outputs, outputs[cell.id].execution_count
+        if "parameters" in cell.metadata.get("tags", []) and INJECTED in outputs:
+            cells.append(outputs[INJECTED])
+    for output in (output for cell in cells for output in cell.get("outputs", [])):
+        output.get("metadata", {}).pop("execution", None)
+    page.cells = cells
     return page
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    """An executed notebook.  Raises Refused where it is missing or broken."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except Exception as error:
+        raise Refused(f"{path} cannot be read as a notebook: {error}") from error
 
 
 def record(page: nbformat.NotebookNode) -> dict:
@@ -99,7 +120,7 @@ def place(repository: Repository, slug: str, page: nbformat.NotebookNode) -> str
         )
     done = "published"
     if target.exists():
-        old = nbformat.read(target, as_version=4)
+        old = read(target)
         if is_real(record(old)) and not is_real(record(page)):
             raise Refused(f"{slug}: the page there was made from real data, this one from a stand-in: it stays")
         if lasting(old) == lasting(page):
@@ -128,7 +149,7 @@ def results(repository: Repository) -> dict:
     """What book/results.json must hold, read from the pages."""
     assignments = {}
     for path in sorted(repository.pages.glob("*.ipynb")):
-        page = nbformat.read(path, as_version=4)
+        page = read(path)
         found, published = record(page), page.metadata["course"]["published"]
         found["provenance"] = found["provenance"] | {
             "source": published["source"],
@@ -160,7 +181,7 @@ def status(repository: Repository, slug: str) -> Status:
     target = repository.pages / f"{slug}.ipynb"
     if not target.exists():
         return Status(slug, "–", "–", "–", ["not published: run publish"], [])
-    source, page = repository.source(slug), nbformat.read(target, as_version=4)
+    source, page = repository.source(slug), read(target)
     found, published = record(page), page.metadata["course"]["published"]
     code, text = differences(source, page, published)
     modules = fingerprint.helpers_reached(source.code())
@@ -210,24 +231,12 @@ def sync(repository: Repository, slug: str) -> str:
     target = repository.pages / f"{slug}.ipynb"
     if not target.exists():
         raise Refused(f"{slug} has no page: run publish")
-    source, page = repository.source(slug), nbformat.read(target, as_version=4)
-    published = page.metadata["course"]["published"]
-    code, text = differences(source, page, published)
+    source, page = repository.source(slug), read(target)
+    code, text = differences(source, page, page.metadata["course"]["published"])
     if code:
         raise Refused(f"{slug}: {code[0]}: run publish")
-    ran = {cell.id: cell for cell in page.cells}
-    cells = []
-    for cell in source.notebook.cells:
-        new = deepcopy(cell)
-        if cell.cell_type == "code":
-            new.outputs, new.execution_count = ran[cell.id].outputs, ran[cell.id].execution_count
-        cells.append(new)
-        if "parameters" in cell.metadata.get("tags", []) and INJECTED in ran:
-            cells.append(ran[INJECTED])
-    page.cells = cells
-    page.metadata = deepcopy(source.notebook.metadata)
-    page.metadata["course"]["published"] = published
-    write_whole(target, nbformat.writes(page) + "\n")
+    if text:
+        write_whole(target, nbformat.writes(assemble(source, page)) + "\n")
     rebuild_results(repository)
     return f"synced {len(text)} cells" if text else "in step"
 
