@@ -36,6 +36,19 @@ def assignments_table(repository: Repository) -> str:
     return "\n".join(lines)
 
 
+def summary(repository: Repository) -> str:
+    """One sentence on what is published so far."""
+    found = pages.results(repository)["assignments"].values()
+    claims = [claim for record in found for claim in record["claims"]]
+    held = sum(claim["verdict"] == "holds" for claim in claims)
+    seconds = sum(record["provenance"]["seconds"] + record["provenance"].get("seconds_reused", 0) for record in found)
+    metrics = sum(len(record["metrics"]) + len(record["timings"]) for record in found)
+    return (
+        f"*Published so far: {len(found)} of 12 pages, with {metrics} recorded figures and {len(claims)} claims, "
+        f"of which {held} hold. All of them together ran in {seconds / 60:.0f} minutes, without a GPU.*"
+    )
+
+
 def results_table(repository: Repository) -> str:
     """For every published page: what the homework reported, what was reached here, interval, data, minutes."""
     lines = []
@@ -91,6 +104,7 @@ def benchmarks_table(repository: Repository) -> str:
 
 
 TABLES = {
+    "summary": summary,
     "assignments": assignments_table,
     "results": results_table,
     "claims": claims_table,

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from helpers.press.sources import Refused, Repository
@@ -13,23 +14,25 @@ MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a1
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 
 
-def build(repository: Repository) -> Path:
-    """Render the committed pages into build/html, from an empty folder, warnings being errors; returns index.html.
+def build(repository: Repository, site: Path) -> Path:
+    """Render the committed pages into `site`, from an empty folder, warnings being errors; returns its index.html.
 
     Raises Refused where Sphinx finds fault; the book of an earlier build stays then.
     """
-    work, site = repository.root / "build" / "sphinx", repository.root / "build" / "html"
-    shutil.rmtree(work, ignore_errors=True)
+    site.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="sphinx-", dir=site.parent))
     paths = ["--config", "_config.yml", "--toc", str(repository.root / "_toc.yml"), "--path-output", str(work)]
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", *paths, "-W", "-n", "--keep-going", "-q"]
     here = [Path(__file__).resolve().parents[2], repository.root / "book" / "_extensions"]
     path = os.pathsep.join([*map(str, here), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path, "COURSE_REPOSITORY": str(repository.root), "PYTHONUTF8": "1"}
     done = subprocess.run(command, cwd=repository.root, env=environment, capture_output=True, encoding="utf-8")
+    if done.returncode == 0:
+        shutil.rmtree(site, ignore_errors=True)
+        (work / "_build" / "html").rename(site)
+    shutil.rmtree(work, ignore_errors=True)
     if done.returncode:
         raise Refused(f"the book has faults:\n{done.stderr[-4000:]}")
-    shutil.rmtree(site, ignore_errors=True)
-    (work / "_build" / "html").rename(site)
     return site / "index.html"
 
 

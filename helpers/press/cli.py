@@ -238,4 +238,5 @@ def book():
     """
     from helpers.press.book import build
 
-    click.echo(build(Repository.here()))
+    repository = Repository.here()
+    click.echo(build(repository, repository.root / "build" / "html"))

@@ -1,0 +1,134 @@
+"""The built book, file by file: it builds without a warning, loads nothing from outside, and every link arrives."""
+
+import json
+import re
+import shutil
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from conftest import ROOT
+from filelock import FileLock
+
+from helpers.press import book, pages
+from helpers.press.sources import Refused, Repository
+
+REPOSITORY = Repository(ROOT)
+
+
+@pytest.fixture(scope="session")
+def site(shared_folder):
+    """The folder of the built book, built once a session."""
+    target = shared_folder / "html"
+    with FileLock(f"{target}.lock"):
+        if not target.exists():
+            book.build(REPOSITORY, target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def documents(site):
+    """file → parsed document."""
+    return {path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in site.rglob("*.html")}
+
+
+def test_every_page_of_the_table_of_contents_is_there(site):
+    wanted = re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert len(wanted) >= 6
+    assert [name for name in wanted if not (site / f"{name}.html").is_file()] == []
+
+
+def test_nothing_is_loaded_from_outside(site, documents):
+    outside = []
+    for path, document in documents.items():
+        for tag, attribute in (
+            ("script", "src"),
+            ("link", "href"),
+            ("img", "src"),
+            ("iframe", "src"),
+            ("source", "src"),
+        ):
+            for element in document.find_all(tag):
+                if element.get("rel") in (["canonical"], ["author"]):
+                    continue
+                if urlsplit(element.get(attribute) or "").netloc:
+                    outside.append(f"{path.name}: {element[attribute]}")
+    for sheet in site.rglob("*.css"):
+        outside += re.findall(r"(?:@import|url\()\s*['\"]?https?://[^)]*", sheet.read_text(encoding="utf-8"))
+    assert outside == []
+
+
+def test_every_internal_link_arrives(site, documents):
+    def anchors_of(document):
+        named = {element["name"] for element in document.find_all("a", attrs={"name": True})}
+        return named | {element["id"] for element in document.find_all(id=True)}
+
+    anchors = {path: anchors_of(document) for path, document in documents.items()}
+    lost = []
+    for path, document in documents.items():
+        for link in document.find_all("a", href=True):
+            parts = urlsplit(link["href"])
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not target.is_file():
+                lost.append(f"{path.name}: {link['href']}")
+            elif parts.fragment and target in anchors and unquote(parts.fragment) not in anchors[target]:
+                lost.append(f"{path.name}: {link['href']}")
+    assert lost == []
+
+
+def test_every_picture_says_what_it_shows(documents):
+    for path, document in documents.items():
+        for image in document.find_all("img"):
+            alt = image.get("alt")
+            assert alt, f"{path.name}: {image.get('src')}"
+            assert not re.search(r"\.(png|svg|jpe?g)$", alt), f"{path.name}: {alt}"
+
+
+def test_no_output_is_an_error(documents):
+    for path, document in documents.items():
+        assert not document.select(".output.traceback"), path.name
+        assert not document.select(".output.stderr"), path.name
+
+
+def test_the_results_page_shows_every_metric_and_the_claims_page_every_claim(site, documents):
+    found = json.loads(REPOSITORY.results.read_text(encoding="utf-8"))["assignments"]
+    results, claims = documents[site / "results.html"], documents[site / "claims.html"]
+    shown = {code.get_text() for code in results.select("td code")}
+    for slug, record in found.items():
+        assert set(record["metrics"]) | set(record["timings"]) <= shown, slug
+        links = [a["href"] for a in claims.select(f'a[href^="assignments/{slug}.html#claim-"]')]
+        assert len(links) == len(record["claims"]), slug
+    assert found
+
+
+def test_equation_references_are_resolved(documents):
+    for path, document in documents.items():
+        article = document.find("article")
+        if article:
+            assert "{eq}" not in article.get_text(), path.name
+            assert "{math}" not in article.get_text(), path.name
+
+
+def test_the_downloadable_notebook_is_the_page(site):
+    for path in sorted(REPOSITORY.pages.glob("*.ipynb")):
+        assert (site / "_sources" / "assignments" / path.name).read_bytes() == path.read_bytes()
+        assert pages.read(site / "_sources" / "assignments" / path.name).cells
+
+
+def test_a_fault_in_the_book_is_refused_and_leaves_the_old_book(tmp_path):
+    broken = tmp_path / "clone"
+    shutil.copytree(ROOT / "book", broken / "book")
+    shutil.copytree(ROOT / "notebooks", broken / "notebooks")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, broken / name)
+    notation = broken / "book" / "notation.md"
+    notation.write_text(notation.read_text(encoding="utf-8") + "\n{ref}`nowhere`\n", encoding="utf-8")
+    old = tmp_path / "html"
+    old.mkdir()
+    (old / "index.html").write_text("old")
+    with pytest.raises(Refused, match="nowhere"):
+        book.build(Repository(broken), old)
+    assert (old / "index.html").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clone", "html"]

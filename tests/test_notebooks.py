@@ -1,0 +1,203 @@
+"""The contract that every notebook source keeps: clean, whole, checked, nothing typed that should be computed."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import nbformat
+import pytest
+from conftest import ROOT
+
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TAGS = {"parameters", "solution", "remove-input", "hide-input", "hide-output", "definition", "claim"}
+LABEL = re.compile(r"^:label: (\S+)$", re.M)
+LITERAL_RESULT = re.compile(r"\d+[.,]\d+|\d+ ?%|\de-?\d|×\s*10")
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.stem, scope="module")
+def path(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def notebook(path):
+    return nbformat.read(path, as_version=4)
+
+
+def markdown(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def calls(source, *names):
+    """The calls in `source` of functions whose last name is among `names`."""
+    return [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and (node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")) in names
+    ]
+
+
+def equations(notebook):
+    """label → whether its cell carries the tag `definition`."""
+    return {
+        label: "definition" in cell.metadata.get("tags", [])
+        for cell in markdown(notebook)
+        for label in LABEL.findall(cell.source)
+        if label.startswith("eq-")
+    }
+
+
+def checked(notebook):
+    """The labels given to checks.equation, also those that a loop in the same cell gives."""
+    found = set()
+    for cell in code(notebook):
+        if calls(cell.source, "equation"):
+            constants = (n.value for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Constant))
+            found |= {value for value in constants if isinstance(value, str) and value.startswith("eq-")}
+    return found
+
+
+def test_source_is_clean(path, notebook):
+    nbformat.validate(notebook)
+    assert set(notebook.metadata) == {"course", "kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert set(notebook.metadata.course) == {"title", "data"}
+    assert max(Counter(cell.id for cell in notebook.cells).values()) == 1
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags", "mystnb"}, cell.id
+        assert set(cell.metadata.get("tags", [])) <= TAGS, cell.id
+        assert re.fullmatch(r"[a-z0-9-]+", cell.id), cell.id
+        if cell.cell_type == "code":
+            assert cell.outputs == [], cell.id
+            assert cell.execution_count is None, cell.id
+    assert path.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n", "not as nbformat writes it"
+
+
+def test_anatomy(path, notebook):
+    first = notebook.cells[0].source
+    assert first.startswith(f"# {notebook.metadata.course.title}\n")
+    for heading in ("**The question.**", "**What you will learn**", "**What it costs.**"):
+        assert heading in first, heading
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged == [notebook.cells[1]]
+    start = [call for cell in code(notebook) for call in calls(cell.source, "start")]
+    assert [call.args[0].value for call in start] == [path.stem]
+    assert code(notebook)[-1].source == "run.finish()"
+    text = "\n".join(cell.source for cell in markdown(notebook))
+    assert "{admonition} A common mistake\n:class: warning" in text
+    assert len(re.findall(r"^```\{exercise\}", text, re.M)) >= 3
+    exercises = re.findall(r"^:label: (ex-\S+)$", text, re.M)
+    assert re.findall(r"^```\{solution\} (\S+)\n:class: dropdown$", text, re.M) == exercises
+    assert "{cite}`" in text
+    assert any("reported by the homework" in cell.source for cell in code(notebook)), "the table reported · reached"
+
+
+def test_parameters_are_commented_literals_with_a_range(notebook):
+    cell = notebook.cells[1].source
+    names = [node.targets[0].id for node in ast.parse(cell).body]
+    assert len(cell.splitlines()) == len(names), "one line a parameter"
+    assert all("  # " in line for line in cell.splitlines()), "each with a comment"
+    guarded = {k.arg for c in code(notebook) for call in calls(c.source, "in_range") for k in call.keywords}
+    assert set(names) - {"seed", "data"} <= guarded, "refused outside a range"
+
+
+def test_every_displayed_formula_is_labelled_and_every_label_checked(notebook):
+    for cell in markdown(notebook):
+        assert "$$" not in cell.source, f"{cell.id}: display maths without a label"
+        assert cell.source.count("{math}") == len([m for m in LABEL.findall(cell.source) if m.startswith("eq-")]), (
+            cell.id
+        )
+    known = equations(notebook)
+    derived = {label for label, is_definition in known.items() if not is_definition}
+    assert derived, "a page derives something"
+    assert checked(notebook) == derived
+
+
+def test_coverage_lists_what_is_displayed(notebook):
+    source = "\n".join(cell.source for cell in code(notebook))
+    if not calls(source, "coverage"):
+        pytest.skip("this page does not record its coverage")
+    derived = {label for label, is_definition in equations(notebook).items() if not is_definition}
+    listed = [
+        ast.literal_eval(node.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "displayed"
+    ]
+    assert [set(names) for names in listed] == [derived]
+
+
+def constants(node):
+    """The text typed in an expression: string constants and the constant parts of f-strings, format specs left out."""
+    if isinstance(node, ast.FormattedValue):
+        return []
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) else []
+    return [text for child in ast.iter_child_nodes(node) for text in constants(child)]
+
+
+def test_no_result_is_typed(notebook):
+    for cell in code(notebook):
+        spoken = [call.args[0] for call in calls(cell.source, "say")]
+        spoken += [call.args[2] for call in calls(cell.source, "claim") if len(call.args) > 2]
+        spoken += [k.value for call in calls(cell.source, "claim") for k in call.keywords if k.arg == "evidence"]
+        for text in (text for node in spoken for text in constants(node)):
+            assert not LITERAL_RESULT.search(text), f"{cell.id} types a number: {text!r}"
+
+
+def test_say_hides_its_input_and_claims_can_be_opened(notebook):
+    claims = 0
+    for cell in code(notebook):
+        tags = cell.metadata.get("tags", [])
+        if calls(cell.source, "say"):
+            assert "remove-input" in tags, cell.id
+        if calls(cell.source, "claim"):
+            claims += 1
+            assert {"claim", "hide-input"} <= set(tags), cell.id
+            assert "remove-input" not in tags, cell.id
+    assert claims, "a page claims something"
+
+
+def test_cells_are_short(notebook):
+    long = {c.id: len(c.source.splitlines()) for c in code(notebook) if "solution" in c.metadata.get("tags", [])}
+    assert {name: lines for name, lines in long.items() if lines > 20} == {}
+
+
+def test_every_notebook_has_a_profile_a_place_in_the_course_and_a_test_of_the_linter():
+    import yaml
+
+    slugs = [path.stem for path in PATHS]
+    profiles = yaml.safe_load((ROOT / "notebooks/profiles/full.yml").read_text(encoding="utf-8"))
+    course = yaml.safe_load((ROOT / "book/course.yml").read_text(encoding="utf-8"))
+    titles = {slug: entry["title"] for part in course for slug, entry in part["assignments"].items()}
+    assert sorted(profiles) == slugs
+    assert len(titles) == 12
+    for path in PATHS:
+        assert titles[path.stem] == nbformat.read(path, as_version=4).metadata.course.title
+
+
+def test_the_linter_is_content():
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--check", "."], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_contract_catches_a_typed_result_and_an_unchecked_formula():
+    tree = ast.parse('run.say(f"the accuracy is {x:.3f}, better than 91.2 %")')
+    texts = constants(tree.body[0].value.args[0])
+    assert [bool(LITERAL_RESULT.search(text)) for text in texts] == [False, True]
+    cell = nbformat.v4.new_markdown_cell("```{math}\n:label: eq-new\na = b\n```")
+    page = nbformat.v4.new_notebook(cells=[cell])
+    assert equations(page) == {"eq-new": False}
+    assert checked(page) == set()
+    assert json.loads(nbformat.writes(page))["cells"]
