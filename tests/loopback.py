@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Loopback:
     """Serves `files` (name → bytes) at /<manner>/<name> and keeps the paths that were asked for in `asked`.
 
-    Manners: good; unsized (good, but no Content-Length); truncated (half of what is promised); unsized-truncated;
+    Manners: good; unsized (no Content-Length); truncated (half of what is promised); unsized-truncated;
     wrong (as many other bytes); slow (half, then nothing until the end); or a status such as 404.
     """
 
@@ -30,7 +30,7 @@ class Loopback:
         loopback = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):  # noqa: N802 (the name that http.server calls)
+            def do_GET(self):
                 loopback.asked.append(self.path)
                 _, manner, name = self.path.split("/")
                 loopback.answer(self, manner, loopback.files[name])

@@ -90,9 +90,9 @@ def test_when_all_fail_the_error_names_each_mirror_its_reason_and_the_remedy(ser
 
 
 def test_a_wrong_size_is_refused(server, tmp_path):
+    urls = [server.url("good", "digits.bin")]
     with pytest.raises(store.DownloadFailed, match="300,000 bytes instead of 299,999"):
-        url = server.url("good", "digits.bin")
-        store.download("digits", [url], tmp_path / "digits.bin", md5=MD5, size=len(BODY) - 1)
+        store.download("digits", urls, tmp_path / "digits.bin", md5=MD5, size=len(BODY) - 1)
     assert names(tmp_path) == []
 
 
@@ -150,8 +150,8 @@ def test_a_disk_that_refuses_is_no_fault_of_the_mirror(server, tmp_path, monkeyp
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr("pooch.HTTPDownloader.__call__", lambda self, *call: full(*call))
+    urls = [server.url("good", "digits.bin")] * 2
     with pytest.raises(store.CannotWrite) as caught:
-        urls = [server.url("good", "digits.bin")] * 2
         store.download("digits", urls, tmp_path / "digits.bin", sha256=SHA256)
     message = f"digits cannot be written under {tmp_path}: {os.strerror(code)}. Make room, or set COURSE_DATA"
     assert str(caught.value).startswith(message)
@@ -190,7 +190,8 @@ MAKERS = {"a.zip": zipped, "a.tar": tarred, "a.tar.gz": tarred, "a.v1.tar.gz": t
 
 @pytest.mark.parametrize("archive", MAKERS)
 def test_a_good_archive(tmp_path, archive):
-    made = MAKERS[archive](tmp_path / archive, {"set/one.txt": b"1", "set/deep/two..txt": b"2", "read.me": b""})
+    members = {"set/one.txt": b"1", "set/deep/two..txt": b"2", "read.me": b""}
+    made = MAKERS[archive](tmp_path / archive, members)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_bytes(b"kept")
     store.unpack(made, tmp_path / "out")
@@ -206,18 +207,11 @@ def test_one_packed_file(tmp_path):
     assert (tmp_path / "out/digits.bin").read_bytes() == BODY
 
 
-OUTSIDE = [
-    "../out.txt",
-    "set/../../out.txt",
-    "/tmp/out.txt",
-    "C:\\out.txt",
-    "C:out.txt",
-    "..\\out.txt",
-    "\\out.txt",
-]
+OUTSIDE = ["../out.txt", "set/../../out.txt", "/tmp/out.txt", "set/.."]
+OUTSIDE += ["C:\\out.txt", "C:out.txt", "..\\out.txt", "\\out.txt"]  # on Windows
 
 
-@pytest.mark.parametrize("member", [*OUTSIDE, "set/.."])
+@pytest.mark.parametrize("member", OUTSIDE)
 @pytest.mark.parametrize("archive", MAKERS)
 def test_a_member_outside_the_folder_is_refused_and_nothing_is_left(tmp_path, archive, member):
     made = MAKERS[archive](tmp_path / archive, {"first.txt": b"1", member: b"out", "last.txt": b"3"})
@@ -252,6 +246,17 @@ def test_a_damaged_archive_is_named_and_nothing_is_left(tmp_path, archive, damag
         store.unpack(made, tmp_path / "out")
     assert str(made) in str(caught.value)
     assert names(tmp_path) == sorted([archive, "out", "out/mine.txt"])
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_a_hard_link_or_a_device_is_refused(tmp_path, kind):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        info = tarfile.TarInfo("odd")
+        info.type, info.linkname = kind, "/etc/passwd"
+        archive.addfile(info)
+    with pytest.raises(store.BrokenData, match='its member "odd" is a link or a device'):
+        store.unpack(tmp_path / "a.tar", tmp_path / "out")
+    assert names(tmp_path) == ["a.tar"]
 
 
 def test_another_kind_of_file_is_refused(tmp_path):

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # `import helpers.datasets` loads no torch
     from torch import Tensor
 
-NAMES = ("mnist",)
+_NAMES = ("mnist",)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Images:
     """A labelled set of pictures in memory.
 
-    train_images, test_images: (n, channels, height, width) uint8.  train_labels, test_labels: (n,) int64, each
-    an index into `class_names`.  name: what `Run` registers it as.  origin: "real", "real (unofficial copy)" or
-    "stand-in".  fingerprint: a short digest of the content, equal for equal content only.
+    train_images, test_images: (n, channels, height, width) uint8.  train_labels, test_labels: (n,) int64,
+    indices into `class_names`.  name: what `Run` registers it as.  origin: "real", "real (unofficial copy)"
+    or "stand-in".  fingerprint: a short digest of the content, equal for equal content only.
     """
 
     train_images: Tensor
@@ -45,10 +45,15 @@ class Images:
         return f"<{self.describe()}>"
 
 
+def names() -> tuple[str, ...]:
+    """The data sets that the course has a module for."""
+    return _NAMES
+
+
 def find(name: str) -> ModuleType:
-    """The module of the data set `name`.  Raises ValueError for an unknown name, with the nearest known one."""
-    if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, n=1)
+    """The module of the data set `name`.  Raises ValueError, with the nearest known name, where there is none."""
+    if name not in _NAMES:
+        near = difflib.get_close_matches(name, _NAMES, n=1)
         hint = f'did you mean "{near[0]}"? ' if near else ""
-        raise ValueError(f'there is no data set "{name}": {hint}known are {", ".join(NAMES)}')
+        raise ValueError(f'there is no data set "{name}": {hint}known are {", ".join(_NAMES)}')
     return importlib.import_module(f"{__name__}.{name}")

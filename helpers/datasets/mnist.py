@@ -48,8 +48,8 @@ def load(data: str = "auto", root: str | os.PathLike | None = None) -> Images:
 
 
 def present(root: str | os.PathLike | None = None) -> bool:
-    """Whether all four files are under the root; `load` finds out whether they are whole."""
-    return all((_folder(store.root(root)) / name).is_file() for name in FILES)
+    """Whether a copy that `load` can read is under the root: all four files, whole."""
+    return _readable(_folder(store.root(root)))
 
 
 def fetch(root: str | os.PathLike | None = None, mirrors: Sequence[str] = MIRRORS) -> Path:
@@ -131,7 +131,9 @@ def _idx(path: Path, dims: int) -> tuple[Tensor, str]:
         raise _broken(path, f"is no IDX file of unsigned bytes in {dims} dimension{'s' * (dims > 1)}")
     sizes = struct.unpack(f">{dims}I", content[4:head])
     if len(content) - head != math.prod(sizes) or not sizes[0]:
-        raise _broken(path, f"holds {len(content) - head:,} values where its header promises {math.prod(sizes):,}")
+        raise _broken(
+            path, f"holds {len(content) - head:,} values where its header promises {math.prod(sizes):,}"
+        )
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return torch.from_numpy(content[head:]).reshape(sizes), md5
 

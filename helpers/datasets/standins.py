@@ -17,10 +17,10 @@ TEST_ORIGINALS = 250
 def digits(seed: int = 0) -> Images:
     """A stand-in for MNIST: scikit-learn's 1,797 scanned 8 × 8 digits (Alpaydin and Kaynak, 1998) as 28 × 28.
 
-    Each original is enlarged bilinearly into a 20 × 20 box, which is laid with its centre of mass in the middle,
-    as MNIST's are, and then moved by one pixel: up, down, left, right.  Every copy of an original is on the same side
-    of the split: 4 × 1,547 training and 4 × 250 test pictures.  uint8 (n, 1, 28, 28), int64 (n,).
-    seed: decides the split and the order.  Integer arithmetic only, so the bytes are the same on every machine.
+    Each original is enlarged bilinearly into a 20 × 20 box, laid with its centre of mass in the middle, as
+    MNIST's are, and moved by one pixel: up, down, left, right.  All four copies are on one side of the split:
+    4 × 1,547 training and 4 × 250 test pictures, uint8 (n, 1, 28, 28), with labels int64 (n,).
+    seed: decides the split and the order.  Integer arithmetic: the bytes are the same on every machine.
     """
     from sklearn.datasets import load_digits  # here: it takes a second, and real data needs none of it
 
@@ -58,7 +58,7 @@ def _enlarged(pictures: np.ndarray) -> np.ndarray:
 
 
 def _laid(boxes: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
-    """(n, 20, 20) → (n, 28, 28) uint8: centre of mass in the middle, then moved by `shift` rows and columns."""
+    """(n, 20, 20) → (n, 28, 28) uint8: centre of mass in the middle, then `shift` rows and columns on."""
     mass = boxes.sum(axis=(1, 2), dtype=np.int64)
     corners = []
     for axis, move in zip((2, 1), shift, strict=True):

@@ -48,7 +48,7 @@ class CannotWrite(StoreError, OSError):
 
 
 def root(folder: str | os.PathLike | None = None) -> Path:
-    """The folder of all data: `folder` where given, else $COURSE_DATA, else ~/.cache/deep-learning-checked."""
+    """The folder of all data: `folder` if given, else $COURSE_DATA, else ~/.cache/deep-learning-checked."""
     place = folder or os.environ.get("COURSE_DATA") or "~/.cache/deep-learning-checked"
     return Path(place).expanduser().absolute()
 
@@ -59,7 +59,7 @@ def missing(title: str, folder: Path) -> MissingData:
 
 
 def choose(data: str, read: Callable, stand_in: Callable):
-    """What a loader returns for `data`: read() for "real", stand_in() for "standin", for "auto" what is there.
+    """What a loader returns for `data`: read() for "real", stand_in() for "standin", "auto" what is there.
 
     Only MissingData makes "auto" take the stand-in: broken files raise.  "standin" never looks at the disk.
     Raises ValueError for any other `data`.
@@ -88,7 +88,7 @@ def download(
 
     sha256, md5: at least one, hexadecimal.  size: bytes.  timeout: seconds without an answer or a byte.
     A `target` that is right already is left alone; a half file never bears that name.  Two processes must not
-    fetch the same target at once: call it inside `install`.  Raises DownloadFailed with every mirror's reason.
+    fetch the same target at once: call it inside `install`.  Raises DownloadFailed with each mirror's reason.
     """
     from requests.exceptions import RequestException  # here: notebooks that fetch nothing need not load it
 

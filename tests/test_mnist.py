@@ -1,0 +1,394 @@
+"""MNIST's reader against torchvision's, its download, and its stand-in against scikit-learn's digits."""
+
+import gzip
+import hashlib
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from loopback import Loopback
+
+from helpers.datasets import mnist, standins, store
+
+TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = mnist.FILES
+
+
+def idx(array):
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def small():
+    """The content of four small files: 50 and 20 random pictures."""
+    generator = np.random.default_rng(0)
+    contents = {}
+    for images, labels, n in ((TRAIN_X, TRAIN_Y, 50), (TEST_X, TEST_Y, 20)):
+        contents[images] = idx(generator.integers(0, 256, (n, 28, 28), dtype=np.uint8))
+        contents[labels] = idx(generator.integers(0, 10, n, dtype=np.uint8))
+    return contents
+
+
+@pytest.fixture
+def published(small, monkeypatch):
+    """The small files are the published ones, as far as `mnist` knows."""
+
+    def md5(content):
+        return hashlib.md5(content).hexdigest()
+
+    table = {name: (md5(gzip.compress(content, mtime=0)), md5(content)) for name, content in small.items()}
+    monkeypatch.setattr(mnist, "FILES", table)
+    return small
+
+
+def laid(root, contents):
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_the_files_are_read_as_torchvision_reads_them(tmp_path, small):
+    from helpers.vision import torchvision
+
+    folder = laid(tmp_path, small)
+    d = mnist.load("real", root=tmp_path)
+    reader = torchvision.datasets.mnist
+    for ours, name in ((d.train_images, TRAIN_X), (d.test_images, TEST_X)):
+        assert torch.equal(ours[:, 0], reader.read_image_file(str(folder / name)))
+        assert ours.dtype == torch.uint8
+    for ours, name in ((d.train_labels, TRAIN_Y), (d.test_labels, TEST_Y)):
+        assert torch.equal(ours, reader.read_label_file(str(folder / name)))
+        assert ours.dtype == torch.int64
+    assert d.train_images.shape == (50, 1, 28, 28)
+    assert d.class_names == tuple("0123456789")
+    assert repr(d) == (
+        "<mnist: real (unofficial copy), 50 training and 20 test images of 1 × 28 × 28>"
+    )  # readable, and not the published files
+
+
+def test_the_published_files_are_real_and_the_fingerprint_is_that_of_the_content(tmp_path, published):
+    laid(tmp_path / "a", published)
+    laid(tmp_path / "b", published)
+    changed = published | {TEST_Y: published[TEST_Y][:-1] + bytes([(published[TEST_Y][-1] + 1) % 10])}
+    laid(tmp_path / "c", changed)
+    a, b, c = (mnist.load("auto", root=tmp_path / folder) for folder in "abc")
+    assert (a.origin, b.origin, c.origin) == ("real", "real", "real (unofficial copy)")
+    assert a.fingerprint == b.fingerprint
+    assert a.fingerprint != c.fingerprint
+    assert a.describe() == "mnist: real, 50 training and 20 test images of 1 × 28 × 28"
+
+
+def three_files(contents):
+    del contents[TEST_X]
+
+
+def cut(contents):
+    contents[TRAIN_X] = contents[TRAIN_X][:-1]
+
+
+def too_long(contents):
+    contents[TRAIN_Y] += b"\0"
+
+
+def header_only(contents):
+    contents[TEST_X] = contents[TEST_X][:11]
+
+
+def empty(contents):
+    contents[TEST_Y] = b""
+
+
+def no_pictures(contents):
+    contents[TEST_X] = idx(np.zeros((0, 28, 28), dtype=np.uint8))
+
+
+def swapped(contents):
+    contents[TEST_X], contents[TEST_Y] = contents[TEST_Y], contents[TEST_X]
+
+
+def other_type(contents):
+    contents[TRAIN_X] = contents[TRAIN_X][:2] + b"\x0d" + contents[TRAIN_X][3:]
+
+
+def other_counts(contents):
+    contents[TRAIN_Y] = contents[TEST_Y]
+
+
+def other_pictures(contents):
+    contents[TEST_X] = idx(np.zeros((20, 32, 32), dtype=np.uint8))
+
+
+def letters(contents):
+    contents[TEST_Y] = contents[TEST_Y][:-1] + b"\x1a"
+
+
+def a_web_page(contents):
+    contents[TRAIN_X] = b"<!DOCTYPE html><html>404</html>"
+
+
+BROKEN = {
+    three_files: (TEST_X, "is missing, and others are there"),
+    cut: (TRAIN_X, "holds 39,199 values where its header promises 39,200"),
+    too_long: (TRAIN_Y, "holds 51 values where its header promises 50"),
+    header_only: (TEST_X, "is no IDX file of unsigned bytes in 3 dimensions"),
+    empty: (TEST_Y, "is no IDX file of unsigned bytes in 1 dimension:"),
+    no_pictures: (TEST_X, "holds 0 values where its header promises 0"),
+    swapped: (TEST_X, "is no IDX file of unsigned bytes in 3 dimensions"),
+    other_type: (TRAIN_X, "is no IDX file of unsigned bytes in 3 dimensions"),
+    other_counts: (TRAIN_Y, "holds 20 labels for 50 pictures"),
+    other_pictures: (TEST_X, "holds pictures of 32 × 32, not 28 × 28"),
+    letters: (TEST_Y, "holds the label 26, which is no digit"),
+    a_web_page: (TRAIN_X, "is no IDX file of unsigned bytes in 3 dimensions"),
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+@pytest.mark.parametrize("data", ["auto", "real"])
+def test_a_broken_file_is_named_with_what_is_wrong_and_the_remedy(tmp_path, small, damage, data):
+    damage(small)
+    folder = laid(tmp_path, small)
+    with pytest.raises(store.BrokenData) as caught:
+        mnist.load(data, root=tmp_path)
+    name, what = BROKEN[damage]
+    assert str(caught.value).startswith(f"{folder / name} {what}")
+    assert 'run "make data", which keeps the old folder beside the new, or pass data="standin"' in str(
+        caught.value
+    )
+    assert not mnist.present(tmp_path)
+    assert mnist.load("standin", root=tmp_path).origin == "stand-in"
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, small, monkeypatch):
+    folder = laid(tmp_path, small)
+
+    def refuse(path, dtype):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(np, "fromfile", refuse)
+    with pytest.raises(store.BrokenData) as caught:
+        mnist.load("auto", root=tmp_path)
+    assert str(caught.value).startswith(f"{folder / TRAIN_X} cannot be read (Permission denied)")
+
+
+def test_where_nothing_is_there(data_root):
+    assert not mnist.present()
+    assert mnist.load().origin == "stand-in"
+    with pytest.raises(store.MissingData) as caught:
+        mnist.load("real")
+    assert str(caught.value) == f'MNIST is not under {data_root}: run "make data" or pass data="standin"'
+    with pytest.raises(ValueError, match="choose one of auto, real, standin"):
+        mnist.load("fake")
+    assert list(data_root.iterdir()) == []
+
+
+def test_without_a_stand_in_the_stand_ins_need_no_scikit_learn(tmp_path, small):
+    laid(tmp_path, small)
+    code = f"import sys; from helpers.datasets import mnist; mnist.load('real', {str(tmp_path)!r})"
+    code += "; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# --- getting it
+
+
+@pytest.fixture
+def server(published, monkeypatch):
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    loopback = Loopback(
+        {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in published.items()}
+    )
+    yield loopback
+    loopback.close()
+
+
+def held(root):
+    return sorted(path.name for path in (root / "MNIST").iterdir() if path.suffix != ".lock")
+
+
+def test_what_is_fetched_is_read_as_real_and_fetched_once(tmp_path, server, published):
+    mirrors = [f"{server.address}/404/", f"{server.address}/good/"]
+    assert mnist.fetch(tmp_path, mirrors) == tmp_path / "MNIST" / "raw"
+    assert mnist.present(tmp_path)
+    assert mnist.load("real", root=tmp_path).origin == "real"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "MNIST/raw").iterdir()} == published
+    assert held(tmp_path) == ["raw"]
+    assert len(server.asked) == 8
+    mnist.fetch(tmp_path, mirrors)
+    assert len(server.asked) == 8
+
+
+def test_a_second_run_fetches_only_what_is_missing(tmp_path, server):
+    last = server.files.pop(f"{TEST_Y}.gz")
+    server.files[f"{TEST_Y}.gz"] = b"something else"
+    with pytest.raises(store.DownloadFailed, match=f"MNIST: no mirror gave {TEST_Y}.gz"):
+        mnist.fetch(tmp_path, [f"{server.address}/good/"])
+    assert not mnist.present(tmp_path)
+    assert held(tmp_path) == ["raw.downloads"]
+    server.files[f"{TEST_Y}.gz"] = last
+    server.asked.clear()
+    mnist.fetch(tmp_path, [f"{server.address}/good/"])
+    assert server.asked == [f"/good/{TEST_Y}.gz"]
+    assert mnist.load("real", root=tmp_path).origin == "real"
+    assert held(tmp_path) == ["raw"]
+
+
+def test_fetching_repairs_what_is_broken_and_keeps_it_aside(tmp_path, server, published, capfd):
+    laid(tmp_path, published | {TRAIN_X: b"broken", "notes.txt": b"mine"})
+    mnist.fetch(tmp_path, [f"{server.address}/good/"])
+    assert mnist.load("real", root=tmp_path).origin == "real"
+    assert held(tmp_path) == ["raw", "raw.old1"]
+    assert (tmp_path / "MNIST/raw.old1/notes.txt").read_bytes() == b"mine"
+    assert (tmp_path / "MNIST/raw.old1" / TRAIN_X).read_bytes() == b"broken"
+
+
+def test_an_unofficial_copy_is_left_alone(tmp_path, server, published):
+    laid(tmp_path, published | {TEST_Y: idx(np.zeros(20, dtype=np.uint8))})
+    mnist.fetch(tmp_path, [f"{server.address}/good/"])
+    assert server.asked == []
+    assert mnist.load("real", root=tmp_path).origin == "real (unofficial copy)"
+
+
+def test_an_archive_with_another_file_in_it_is_refused(tmp_path, server, monkeypatch):
+    table = dict(mnist.FILES)
+    table[TRAIN_Y] = (table[TRAIN_Y][0], "0" * 32)
+    monkeypatch.setattr(mnist, "FILES", table)
+    with pytest.raises(store.BrokenData, match=f"{TRAIN_Y}.gz does not hold the published file"):
+        mnist.fetch(tmp_path, [f"{server.address}/good/"])
+    assert not (tmp_path / "MNIST" / "raw").exists()
+
+
+def test_a_root_that_is_a_file_is_refused_with_the_remedy(tmp_path, server):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(store.CannotWrite, match="set COURSE_DATA to another folder"):
+        mnist.fetch(tmp_path / "file", [f"{server.address}/good/"])
+
+
+def test_the_archives_checksums_are_torchvisions():
+    from helpers.vision import torchvision
+
+    ours = {f"{name}.gz": packed for name, (packed, _) in mnist.FILES.items()}
+    assert ours == dict(torchvision.datasets.MNIST.resources)
+    assert mnist.MIRRORS[0] in torchvision.datasets.MNIST.mirrors
+
+
+@pytest.mark.real_data
+def test_the_real_files(data_root):
+    d = mnist.load("real")
+    assert d.origin == "real"
+    assert mnist.present()
+    assert d.describe() == "mnist: real, 60,000 training and 10,000 test images of 1 × 28 × 28"
+    assert d.train_images.shape == (60_000, 1, 28, 28)
+    # as published: the classes' counts, the pixels' mean and deviation (in units of 255)
+    assert d.test_labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert d.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+    pixels = d.train_images.double() / 255
+    assert (round(pixels.mean().item(), 4), round(pixels.std().item(), 4)) == (0.1307, 0.3081)
+
+
+# --- the stand-in
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return standins.digits()
+
+
+def cornered(pictures):
+    """Each picture's ink moved to the upper left corner, as float32 rows."""
+    corners = torch.zeros_like(pictures)
+    for corner, picture in zip(corners, pictures, strict=True):
+        rows, columns = picture.any(1).nonzero()[:, 0], picture.any(0).nonzero()[:, 0]
+        ink = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        corner[: ink.shape[0], : ink.shape[1]] = ink
+    return corners.flatten(1).float()
+
+
+@pytest.fixture(scope="module")
+def matched(digits):
+    """For every picture, training then test: scikit-learn's nearest digit, how far it is, and its label."""
+    from sklearn.datasets import load_digits
+
+    originals = load_digits()
+    small = torch.from_numpy(originals.images)[:, None]
+    enlarged = torch.nn.functional.interpolate(small, size=(20, 20), mode="bilinear", align_corners=False)
+    rounded = torch.zeros(len(small), 28, 28)
+    rounded[:, :20, :20] = (enlarged[:, 0] * 255 / 16).round()
+    candidates = cornered(rounded)
+    pictures = cornered(torch.cat([digits.train_images, digits.test_images])[:, 0])
+    nearest = torch.cdist(pictures, candidates).argmin(1)
+    far = (pictures - candidates[nearest]).abs().amax(1)
+    return nearest, far, torch.from_numpy(originals.target)[nearest]
+
+
+def test_its_shapes_types_and_names_are_mnists(digits):
+    assert digits.train_images.shape == (6188, 1, 28, 28)
+    assert digits.test_images.shape == (1000, 1, 28, 28)
+    assert digits.train_images.dtype == digits.test_images.dtype == torch.uint8
+    assert digits.train_labels.dtype == digits.test_labels.dtype == torch.int64
+    assert digits.train_labels.shape == (6188,)
+    assert digits.class_names == tuple("0123456789")
+    assert (digits.name, digits.origin) == ("standin_digits", "stand-in")
+    assert digits.train_images.min() == 0
+    assert digits.train_images.max() == 255
+
+
+def test_every_picture_is_one_of_scikit_learns_enlarged_bilinearly(matched):
+    _, far, _ = matched
+    assert far.max() <= 1  # grey levels of 255
+
+
+def test_every_label_is_scikit_learns(digits, matched):
+    assert torch.equal(torch.cat([digits.train_labels, digits.test_labels]), matched[2])
+
+
+def test_no_original_is_on_both_sides_of_the_split(matched):
+    train, test = set(matched[0][:6188].tolist()), set(matched[0][6188:].tolist())
+    assert not train & test
+    assert (len(train), len(test)) == (1547, 250)
+
+
+def test_pictures_are_centred_as_mnists_are(digits):
+    ink = digits.train_images[:, 0].double()
+    mass = ink.sum((1, 2))
+    for rows in (ink.sum(2), ink.sum(1)):
+        centre = (rows @ torch.arange(28.0, dtype=torch.float64)) / mass
+        assert (centre - 13.5).abs().max() <= 1.5 + 1e-9  # moved by one, after rounding
+        assert abs(centre.mean().item() - 13.5) < 0.05
+
+
+def test_copies_differ_and_the_order_is_shuffled(digits):
+    assert len(torch.unique(digits.train_images, dim=0)) == 6188
+    first = digits.train_labels[:1000].bincount(minlength=10)
+    assert first.min() > 70
+    assert first.max() < 135
+
+
+def test_a_simple_classifier_finds_its_structure(digits):
+    means = torch.stack([digits.train_images[digits.train_labels == k].double().mean(0) for k in range(10)])
+    distances = torch.cdist(digits.test_images.double().flatten(1), means.flatten(1))
+    accuracy = (distances.argmin(1) == digits.test_labels).double().mean().item()
+    assert accuracy > 0.8
+    assert accuracy < 0.97  # and it is not so easy that nothing is left to learn
+
+
+def test_it_is_the_same_bytes_every_time(digits):
+    code = "from helpers.datasets import standins; print(standins.digits().fingerprint)"
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert again.stdout.strip() == digits.fingerprint
+    tensors = (digits.train_images, digits.train_labels, digits.test_images, digits.test_labels)
+    content = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
+    assert content.startswith(digits.fingerprint)
+    assert len(digits.fingerprint) == 16
+    assert standins.digits(seed=1).fingerprint != digits.fingerprint
+
+
+def test_under_mnists_name_it_is_the_same(digits, tmp_path):
+    d = mnist.load("standin", root=tmp_path / "nowhere")
+    assert (d.name, d.origin, d.fingerprint) == ("mnist", "stand-in", digits.fingerprint)
+    assert torch.equal(d.train_images, digits.train_images)
+    assert d.describe() == "mnist: stand-in, 6,188 training and 1,000 test images of 1 × 28 × 28"
