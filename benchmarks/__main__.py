@@ -92,8 +92,9 @@ def main(chosen, rounds, quick, even_if_busy):
     click.echo(f"{'benchmark':58} {'homework':>10} {'book':>10} {'ratio':>8}  {'spread':17} {'goal':>6}  peak MB")
     for r in rows:
         spread = f"{r['ratio_min']:.1f} – {r['ratio_max']:.1f}"
+        seconds = f"{r['homework_seconds']:9.3f}s {r['book_seconds']:9.3f}s"
         click.echo(
-            f"{r['title'][:58]:58} {r['homework_seconds']:9.3f}s {r['book_seconds']:9.3f}s {r['ratio']:8.1f}  {spread:17} "
+            f"{r['title'][:58]:58} {seconds} {r['ratio']:8.1f}  {spread:17} "
             f"{'≥ ' + format(r['goal'], 'g'):>6}  {r['homework_peak_mb']} / {r['book_peak_mb']}"
         )
     if not quick:

@@ -51,7 +51,7 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> ModuleType:
-    """The module of the data set `name`.  Raises ValueError, with the nearest known name, where there is none."""
+    """The module of the data set `name`.  Raises ValueError, naming the nearest, for another."""
     if name not in _NAMES:
         near = difflib.get_close_matches(name, _NAMES, n=1)
         hint = f'did you mean "{near[0]}"? ' if near else ""

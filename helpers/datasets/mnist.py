@@ -130,12 +130,13 @@ def _idx(path: Path, dims: int) -> tuple[Tensor, str]:
     if len(content) < head or content[:4].tolist() != [0, 0, 8, dims]:
         raise _broken(path, f"is no IDX file of unsigned bytes in {dims} dimension{'s' * (dims > 1)}")
     sizes = struct.unpack(f">{dims}I", content[4:head])
-    if len(content) - head != math.prod(sizes) or not sizes[0]:
-        raise _broken(
-            path, f"holds {len(content) - head:,} values where its header promises {math.prod(sizes):,}"
-        )
+    values = content[head:]
+    if len(values) != math.prod(sizes):
+        raise _broken(path, f"holds {len(values):,} values where its header promises {math.prod(sizes):,}")
+    if not len(values):
+        raise _broken(path, "is empty but for its header")
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return torch.from_numpy(content[head:]).reshape(sizes), md5
+    return torch.from_numpy(values).reshape(sizes), md5
 
 
 def _broken(path: Path, what: str) -> store.BrokenData:
