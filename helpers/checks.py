@@ -67,9 +67,9 @@ def equation(label: str, formula: Callable, truth: Callable, *, at: Iterable[tup
     """
     error, points = largest_error(formula, truth, at)
     if not error <= tol:
-        raise CheckFailed(f"{label} is wrong: largest error {error:.3g} over {points} points, tolerance {tol:.0e}")
+        raise CheckFailed(f"{label} is wrong: largest error {error:.3g} over {points:,} points, tolerance {tol:.0e}")
     _done[label] = Check(label, points, error, tol)
-    found = f"at {points} point{'s' * (points > 1)} · largest error {error:.1e} ≤ {tol:.0e}"
+    found = f"at {points:,} point{'s' * (points > 1)} · largest error {error:.1e} ≤ {tol:.0e}"
     _show(f"✔ equation {{eq}}`{label}` checked {found}", f"✔ equation <code>{label}</code> checked {found}")
     return error
 
@@ -100,10 +100,10 @@ def coverage(labels: Iterable[str]) -> float:
 def table() -> None:
     """Show every check that has passed in this session: equation, points, largest error, tolerance."""
     head = "| equation | points | largest error | tolerance |\n|---|--:|--:|--:|\n"
-    rows = [f"{c.points} | {c.error:.1e} | {c.tol:.0e} |" for c in _done.values()]
+    rows = [f"{c.points:,} | {c.error:.1e} | {c.tol:.0e} |" for c in _done.values()]
     markdown = head + "\n".join(f"| {{eq}}`{label}` | {row}" for label, row in zip(_done, rows, strict=True))
     cells = "".join(
-        f"<tr><td><code>{c.label}</code></td><td>{c.points}</td><td>{c.error:.1e}</td><td>{c.tol:.0e}</td></tr>"
+        f"<tr><td><code>{c.label}</code></td><td>{c.points:,}</td><td>{c.error:.1e}</td><td>{c.tol:.0e}</td></tr>"
         for c in _done.values()
     )
     names = "".join(f"<th>{name}</th>" for name in ("equation", "points", "largest error", "tolerance"))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,23 +33,28 @@ class Status:
         return not self.reasons
 
 
-def prepare(source: Source, executed: Path, values: dict) -> nbformat.NotebookNode:
-    """The page of an executed notebook: the source's cells with the outputs of what ran, and fingerprints of it.
+def stamp(source: Source, values: dict) -> dict:
+    """What a run of `source` with the parameters `values` is made from; taken before it, because files change."""
+    modules = fingerprint.helpers_reached(source.code())
+    return {"parameters": values, "source": source.fingerprint(values), "modules": modules}
 
-    Raises Refused where a cell wrote to stderr (the book would not build).
+
+def prepare(source: Source, ran: nbformat.NotebookNode, made_from: dict) -> nbformat.NotebookNode:
+    """The page of an executed notebook: the source's cells with the outputs of what ran, and its stamp.
+
+    Raises Refused where a cell wrote to stderr (the book would not build), where the run left no record, and where
+    the source changed on disk between its reading and the run.
     """
-    ran = read(executed)
+    record(ran)
     for cell in ran.cells:
         if INJECTED in cell.metadata.get("tags", []):
             cell.id, cell.metadata = INJECTED, {"tags": [INJECTED]}
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
-                raise Refused(f"{source.slug}: cell {cell.id} wrote to stderr: {output.text[:300]}")
-    ran.metadata["course"]["published"] = {
-        "parameters": values,
-        "source": source.fingerprint(values),
-        "modules": fingerprint.helpers_reached(source.code()),
-    }
+                raise Refused(f"cell {cell.id} wrote to stderr: {output.text[:300]}")
+    ran.metadata["course"]["published"] = made_from
+    if differences(source, ran, made_from)[0]:
+        raise Refused("the notebook changed while it was about to run: publish it again")
     return assemble(source, ran)
 
 
@@ -85,7 +89,16 @@ def record(page: nbformat.NotebookNode) -> dict:
         for output in cell.get("outputs", []):
             if MIME in output.get("data", {}):
                 return {key: value for key, value in output["data"][MIME].items() if key != "slug"}
-    raise Refused("the page carries no record: run.finish() is missing")
+    raise Refused("there is no record: run.finish() is missing")
+
+
+def load(path: Path) -> tuple[nbformat.NotebookNode, dict, dict]:
+    """A published page, its record and its stamp.  Raises Refused for a file that is none."""
+    page = read(path)
+    try:
+        return page, record(page), page.metadata["course"]["published"]
+    except (Refused, KeyError) as fault:
+        raise Refused(f"{path} is no page that the press made: delete it and publish again") from fault
 
 
 def is_real(found: dict) -> bool:
@@ -107,73 +120,83 @@ def lasting(page: nbformat.NotebookNode) -> dict:
     }
 
 
+def replaceable(repository: Repository, slug: str, real: bool) -> nbformat.NotebookNode | None:
+    """The page of `slug` that is there, if any.
+
+    Raises Refused where it was made from real data and what would replace it is not `real`, or where it is broken.
+    """
+    target = repository.pages / f"{slug}.ipynb"
+    if not target.exists():
+        return None
+    old, found, _ = load(target)
+    if found["data"] and is_real(found) and not real:
+        raise Refused(f"the page {slug} was made from real data, this one would be from a stand-in: the old one stays")
+    return old
+
+
+def alone(repository: Repository):
+    """A lock: one process at a time reads the pages and writes what follows from them; others wait."""
+    from filelock import FileLock  # here: rendering the book needs none
+
+    path = repository.root / "build" / "press.lock"
+    path.parent.mkdir(exist_ok=True)
+    return FileLock(path, is_singleton=True)  # so that a function that holds it may call another that takes it
+
+
 def place(repository: Repository, slug: str, page: nbformat.NotebookNode) -> str:
     """Put a page where the book finds it, whole or not at all, and rebuild the index; returns what was done.
 
-    Raises Refused for a page that is too big or would replace real data's by a stand-in's; OSError from the disk.
+    Raises Refused for a page that is too big or would replace real data's by a stand-in's, and for a full disk.
     """
-    target = repository.pages / f"{slug}.ipynb"
     text = nbformat.writes(page) + "\n"
     if len(text.encode()) > MAX_BYTES:
-        raise Refused(
-            f"{slug}: the page has {len(text.encode()) // 1000} KB, more than {MAX_BYTES // 1000}: fewer figures"
-        )
-    done = "published"
-    if target.exists():
-        old = read(target)
-        if is_real(record(old)) and not is_real(record(page)):
-            raise Refused(f"{slug}: the page there was made from real data, this one from a stand-in: it stays")
-        if lasting(old) == lasting(page):
-            done = "unchanged"
-    if done == "published":
-        write_whole(target, text)
-    rebuild_results(repository)
-    return done
+        raise Refused(f"the page has {len(text.encode()) // 1000} KB, more than {MAX_BYTES // 1000}: show fewer figures")
+    with alone(repository):
+        old = replaceable(repository, slug, is_real(record(page)))
+        unchanged = old is not None and lasting(old) == lasting(page)
+        if not unchanged:
+            write_whole(repository.pages / f"{slug}.ipynb", text)
+        rebuild_results(repository)
+    return "unchanged" if unchanged else "published"
 
 
 def write_whole(target: Path, text: str) -> None:
-    """Write beside `target`, flush to the disk, rename: a reader sees the old file or the new one."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    """Write beside `target`, flush to the disk, rename: a reader sees the old file or the new one.
+
+    Call it inside `alone`.  Raises Refused where the disk refuses.
+    """
+    partial = target.with_name(f".{target.name}.partial")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, target)
-    finally:
+    except OSError as error:
         partial.unlink(missing_ok=True)
+        raise Refused(f"{target} cannot be written, it stays as it was: {error.strerror}. Run it again then") from error
 
 
 def results(repository: Repository) -> dict:
     """What book/results.json must hold, read from the pages."""
     assignments = {}
     for path in sorted(repository.pages.glob("*.ipynb")):
-        page = read(path)
-        found, published = record(page), page.metadata["course"]["published"]
-        found["provenance"] = found["provenance"] | {
-            "source": published["source"],
-            "helpers": fingerprint.digest(json.dumps(published["modules"], sort_keys=True)),
-        }
+        _, found, made_from = load(path)
+        helpers = fingerprint.digest(json.dumps(made_from["modules"], sort_keys=True))
+        found["provenance"] = found["provenance"] | {"source": made_from["source"], "helpers": helpers}
         assignments[path.stem] = found
     return {"assignments": assignments}
 
 
 def rebuild_results(repository: Repository) -> None:
     """Write book/results.json anew from the pages, and clear what a killed publish left behind."""
-    for left in repository.pages.glob(".*.partial"):
-        owner = int(left.name.split(".")[-2])
-        if owner != os.getpid() and not _alive(owner):
-            left.unlink(missing_ok=True)
-    text = json.dumps(results(repository), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    if not repository.results.exists() or repository.results.read_text(encoding="utf-8") != text:
-        write_whole(repository.results, text)
-
-
-def _alive(pid: int) -> bool:
-    import psutil
-
-    return psutil.pid_exists(pid)
+    with alone(repository):
+        for left in repository.results.parent.rglob(".*.partial"):
+            left.unlink()
+        text = json.dumps(results(repository), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        if not repository.results.exists() or repository.results.read_text(encoding="utf-8") != text:
+            write_whole(repository.results, text)
 
 
 def status(repository: Repository, slug: str) -> Status:
@@ -181,13 +204,13 @@ def status(repository: Repository, slug: str) -> Status:
     target = repository.pages / f"{slug}.ipynb"
     if not target.exists():
         return Status(slug, "–", "–", "–", ["not published: run publish"], [])
-    source, page = repository.source(slug), read(target)
-    found, published = record(page), page.metadata["course"]["published"]
-    code, text = differences(source, page, published)
-    modules = fingerprint.helpers_reached(source.code())
-    changed = sorted(
-        name for name in {*modules, *published["modules"]} if modules.get(name) != published["modules"].get(name)
-    )
+    try:
+        source, (page, found, made_from) = repository.source(slug), load(target)
+    except Refused as refusal:
+        return Status(slug, "–", "–", "–", [str(refusal)], [])
+    code, text = differences(source, page, made_from)
+    modules, then = fingerprint.helpers_reached(source.code()), made_from["modules"]
+    changed = [name for name in sorted({*modules, *then}) if modules.get(name) != then.get(name)]
     reasons, notes = code + text, [f"helpers changed since it ran: {', '.join(changed)}"] if changed else []
     if found["profile"] != "full":
         reasons.append(f"published from the {found['profile']} profile")
@@ -195,12 +218,12 @@ def status(repository: Repository, slug: str) -> Status:
     return Status(slug, found["provenance"]["date"], found["profile"], data, reasons, notes)
 
 
-def differences(source: Source, page: nbformat.NotebookNode, published: dict) -> tuple[list[str], list[str]]:
+def differences(source: Source, page: nbformat.NotebookNode, made_from: dict) -> tuple[list[str], list[str]]:
     """Why a page is stale: (reasons in code and parameters, reasons in text, tags and captions)."""
-    wanted = {**source.full, **({"data": "real"} if "data" in published["parameters"] else {})}
+    wanted = {**source.full, **({"data": "real"} if source.datasets else {})}
     reasons, text = [], []
-    if published["parameters"] != wanted:
-        reasons.append(f"parameters: ran with {published['parameters']}, the full profile has {wanted}")
+    if made_from["parameters"] != wanted:
+        reasons.append(f"parameters: ran with {made_from['parameters']}, the full profile has {wanted}")
     ran = {cell.id: cell for cell in page.cells if cell.id != INJECTED}
     code = [cell for cell in source.notebook.cells if cell.cell_type == "code"]
     for cell in code:
@@ -218,6 +241,8 @@ def differences(source: Source, page: nbformat.NotebookNode, published: dict) ->
             text.append(f"tags or captions of cell {cell.id} (sync cures it)")
     sources = {cell.id for cell in source.notebook.cells}
     text += [f"text cell {name} is gone (sync cures it)" for name in ran if name not in sources and name not in gone]
+    if source.notebook.metadata["course"] != {k: v for k, v in page.metadata["course"].items() if k != "published"}:
+        text.append("title or data sets in the metadata (sync cures it)")
     if not text and [c.id for c in source.notebook.cells] != list(ran):
         text.append("the order of the cells changed (sync cures it)")
     return reasons, text
@@ -230,20 +255,13 @@ def sync(repository: Repository, slug: str) -> str:
     """
     target = repository.pages / f"{slug}.ipynb"
     if not target.exists():
-        raise Refused(f"{slug} has no page: run publish")
-    source, page = repository.source(slug), read(target)
-    code, text = differences(source, page, page.metadata["course"]["published"])
-    if code:
-        raise Refused(f"{slug}: {code[0]}: run publish")
-    if text:
-        write_whole(target, nbformat.writes(assemble(source, page)) + "\n")
-    rebuild_results(repository)
-    return f"synced {len(text)} cells" if text else "in step"
-
-
-def values_given(text: str) -> tuple[str, str]:
-    """`name=value` in two.  Raises Refused for anything else."""
-    if not re.fullmatch(r"[A-Za-z_]\w*=.*", text, flags=re.DOTALL):
-        raise Refused(f"{text!r} is no name=value")
-    name, _, value = text.partition("=")
-    return name, value
+        raise Refused("it has no page: run publish")
+    with alone(repository):
+        source, (page, _, made_from) = repository.source(slug), load(target)
+        code, text = differences(source, page, made_from)
+        if code:
+            raise Refused(f"{code[0]}: run publish")
+        if text:
+            write_whole(target, nbformat.writes(assemble(source, page)) + "\n")
+        rebuild_results(repository)
+    return f"synced, {len(text)} changes" if text else "in step"

@@ -4,6 +4,7 @@ import ast
 import difflib
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,21 @@ class Refused(Exception):
     """The press will not start; the message names the thing and the remedy."""
 
 
+class _Yaml(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as in Python; YAML 1.1 reads a string."""
+
+
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"])
+
+
+def parse(text: str, where: str):
+    """The value that `text` means as YAML.  Raises Refused, naming `where`."""
+    try:
+        return yaml.load(text, _Yaml)
+    except yaml.YAMLError as error:
+        raise Refused(f"{where} is no YAML: {error}") from error
+
+
 @dataclass(frozen=True)
 class Repository:
     """Where everything lies.  `$COURSE_REPOSITORY` overrides the folder that holds this package."""
@@ -26,10 +42,10 @@ class Repository:
 
     @classmethod
     def here(cls) -> "Repository":
-        """The repository of this process.  Raises Refused where the folder has no notebooks."""
+        """The repository of this process.  Raises Refused where it has no notebooks."""
         root = Path(os.environ.get("COURSE_REPOSITORY") or fingerprint.PACKAGE.parent).resolve()
-        if not (root / "notebooks").is_dir():
-            raise Refused(f"{root} has no folder notebooks: set COURSE_REPOSITORY to a clone of the course")
+        if not cls(root).slugs():
+            raise Refused(f"{root / 'notebooks'} holds no notebook: set COURSE_REPOSITORY to a clone of the course")
         return cls(root)
 
     @property
@@ -67,9 +83,9 @@ class Repository:
     def profile_entry(self, slug: str) -> dict:
         """The parameters of the full profile for `slug`.  Raises Refused where profiles/full.yml has none."""
         path = self.root / "notebooks" / "profiles" / "full.yml"
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        if slug not in entries:
-            raise Refused(f"{path} has no entry for {slug}: add one ({{}} where the defaults serve)")
+        entries = parse(path.read_text(encoding="utf-8"), str(path))
+        if not isinstance(entries, dict) or not isinstance(entries.get(slug, "missing"), dict | None):
+            raise Refused(f"{path} has no parameters for {slug}: add them ({{}} where the defaults serve)")
         return entries[slug] or {}
 
 
@@ -92,19 +108,19 @@ class Source:
 
     @classmethod
     def read(cls, path: Path, full: dict) -> "Source":
-        """Parse `path`.  Raises Refused for a broken file or one without exactly one parameters cell."""
+        """Parse `path`.  Raises Refused for a broken file or one without exactly one parameters cell of literals."""
         try:
             notebook = nbformat.read(path, as_version=4)
+            cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
         except Exception as error:
             raise Refused(f"{path} cannot be read as a notebook: {error}") from error
-        cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-        if len(cells) != 1:
-            raise Refused(f"{path} has {len(cells)} cells tagged parameters: it needs one")
-        defaults = {}
-        for node in ast.parse(cells[0].source).body:
-            if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
-                raise Refused(f"{path}: the parameters cell may hold nothing but name = literal")
-            defaults[node.targets[0].id] = ast.literal_eval(node.value)
+        if len(cells) != 1 or "course" not in notebook.metadata:
+            raise Refused(f"{path} needs one cell tagged parameters (it has {len(cells)}) and the metadata course")
+        try:
+            nodes = ast.parse(cells[0].source).body
+            defaults = {target.id: ast.literal_eval(node.value) for node in nodes for target in node.targets}
+        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
+            raise Refused(f"{path}: the parameters cell may hold nothing but name = literal: {error}") from error
         return cls(path.stem, notebook, defaults, full)
 
     @property
@@ -131,18 +147,16 @@ class Source:
         for name, value in values.items():
             if name not in self.defaults:
                 raise Refused(f"{self.slug} has no parameter {name!r}{nearest(name, self.defaults)}")
-            if not _fits(value, self.defaults[name]):
-                wanted = type(self.defaults[name]).__name__
+            if not _fits(value, default := self.defaults[name]):
                 raise Refused(
-                    f"{self.slug}: {name} = {value!r} is a {type(value).__name__}, "
-                    f"but its default {self.defaults[name]!r} is a {wanted}"
+                    f"{self.slug}: {name} = {value!r} ({type(value).__name__}) does not fit its default "
+                    f"{default!r} ({type(default).__name__}): give a value of that type"
                 )
         return values
 
     def check_data(self, values: dict) -> None:
         """Raise Refused where `values` (over the defaults) ask for real data that is not there."""
-        choice = {**self.defaults, **values}.get("data")
-        if choice != "real":
+        if {**self.defaults, **values}.get("data") != "real":
             return
         from helpers import datasets
         from helpers.datasets import store
