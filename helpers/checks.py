@@ -40,18 +40,18 @@ def _float64(value, who: str) -> np.ndarray:
 def largest_error(formula: Callable, truth: Callable, at: Iterable[tuple]) -> tuple[float, int]:
     """The largest |formula(*point) − truth(*point)| over the points, and their number.  NaN counts as infinite.
 
-    Raises ValueError for shapes that differ or an empty `at`, TypeError for anything but float64.
+    Raises ValueError for shapes that differ or hold nothing and for an empty `at`, TypeError for anything but float64.
     """
     worst, count = 0.0, 0
     for point in at:
         point = point if isinstance(point, tuple) else (point,)
         left, right = _float64(formula(*point), "the formula"), _float64(truth(*point), "the truth")
-        if left.shape != right.shape:
-            raise ValueError(f"the formula has shape {left.shape}, the truth {right.shape}")
+        if left.shape != right.shape or not left.size:
+            raise ValueError(f"the formula has shape {left.shape}, the truth {right.shape}: give both the same numbers")
         with np.errstate(invalid="ignore"):
             difference = np.abs(left - right)
         difference = np.where(left == right, 0.0, difference)  # equal infinities agree
-        worst = max(worst, float(np.nan_to_num(difference, nan=np.inf).max(initial=0.0)))
+        worst = max(worst, float(np.where(np.isnan(difference), np.inf, difference).max()))
         count += 1
     if not count:
         raise ValueError("there is no point to check at")
@@ -65,6 +65,7 @@ def equation(label: str, formula: Callable, truth: Callable, *, at: Iterable[tup
     at: the points, each a tuple of arguments.  tol: the largest absolute difference that is accepted.
     Raises CheckFailed above `tol` (NaN included), ValueError and TypeError as `largest_error` does.
     """
+    _done.pop(label, None)  # run again in one session, only the last run counts
     error, points = largest_error(formula, truth, at)
     if not error <= tol:
         raise CheckFailed(f"{label} is wrong: largest error {error:.3g} over {points:,} points, tolerance {tol:.0e}")
@@ -97,17 +98,20 @@ def coverage(labels: Iterable[str]) -> float:
     return len(labels & set(_done)) / len(labels)
 
 
-def table() -> None:
-    """Show every check that has passed in this session: equation, points, largest error, tolerance."""
-    head = "| equation | points | largest error | tolerance |\n|---|--:|--:|--:|\n"
-    rows = [f"{c.points:,} | {c.error:.1e} | {c.tol:.0e} |" for c in _done.values()]
-    markdown = head + "\n".join(f"| {{eq}}`{label}` | {row}" for label, row in zip(_done, rows, strict=True))
-    cells = "".join(
-        f"<tr><td><code>{c.label}</code></td><td>{c.points:,}</td><td>{c.error:.1e}</td><td>{c.tol:.0e}</td></tr>"
-        for c in _done.values()
-    )
-    names = "".join(f"<th>{name}</th>" for name in ("equation", "points", "largest error", "tolerance"))
-    _show(markdown, f"<table><tr>{names}</tr>{cells}</table>")
+def passed() -> list[Check]:
+    """Every check that has passed in this session, in the order in which they ran."""
+    return list(_done.values())
+
+
+def table(labels: Iterable[str] | None = None) -> None:
+    """Show the checks that have passed: points, largest error, tolerance; those of `labels` in that order, or all."""
+    found = passed() if labels is None else [_done[label] for label in labels]
+    cells = [(f"{c.points:,}", f"{c.error:.1e}", f"{c.tol:.0e}") for c in found]
+    markdown = "| equation | points | largest error | tolerance |\n|---|--:|--:|--:|\n"
+    markdown += "\n".join(f"| {{eq}}`{c.label}` | {' | '.join(row)} |" for c, row in zip(found, cells, strict=True))
+    rows = (f"<td><code>{c.label}</code></td><td>{'</td><td>'.join(r)}</td>" for c, r in zip(found, cells, strict=True))
+    head = "<th>equation</th><th>points</th><th>largest error</th><th>tolerance</th>"
+    _show(markdown, f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>")
 
 
 def finite_differences(f: Callable, x, step: float = 1e-6):
@@ -116,10 +120,14 @@ def finite_differences(f: Callable, x, step: float = 1e-6):
     x: float64 NumPy array or torch tensor of any shape; f takes such a one and returns a number.
     Returns the gradient in x's type and shape.  Raises TypeError unless x is float64.
     """
-    if str(x.dtype).removeprefix("torch.") != "float64":
-        raise TypeError(f"finite differences need float64, not {x.dtype}")
-    point = x.detach().clone() if isinstance(x, torch.Tensor) else x.copy()
-    gradient = torch.zeros_like(point) if isinstance(x, torch.Tensor) else np.zeros_like(point)
+    if str(getattr(x, "dtype", type(x).__name__)).removeprefix("torch.") != "float64":
+        raise TypeError(f"finite differences need float64, not {getattr(x, 'dtype', type(x).__name__)}")
+    if isinstance(x, torch.Tensor):  # in C order, so that flat views see into both
+        point = x.detach().clone(memory_format=torch.contiguous_format)
+        gradient = torch.zeros_like(point)
+    else:
+        point = np.array(x, order="C")
+        gradient = np.zeros_like(point)
     flat, slopes = point.reshape(-1), gradient.reshape(-1)
     for i in range(len(flat)):
         centre = float(flat[i])

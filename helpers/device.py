@@ -3,6 +3,7 @@
 import os
 import platform
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,10 @@ def peak_memory_mb() -> float:
         import psutil
 
         return psutil.Process().memory_info().peak_wset / 1e6
-    import resource
+    status = Path("/proc/self/status")
+    if status.exists() and (own := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(own[1]) * 1024 / 1e6
+    import resource  # on Linux it starts from the peak of the parent process
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if platform.system() == "Darwin" else peak * 1024 / 1e6  # macOS counts bytes, Linux KiB

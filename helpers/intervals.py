@@ -9,10 +9,10 @@ from scipy import stats
 def wilson(correct: int, n: int) -> tuple[float, float]:
     """Wilson's score interval for a proportion of `correct` in `n` (Wilson, JASA 22, 1927).
 
-    Raises ValueError unless 0 ≤ correct ≤ n and n ≥ 1.
+    Raises ValueError unless both are whole numbers with 0 ≤ correct ≤ n and n ≥ 1.
     """
-    if not 0 <= correct <= n or n < 1:
-        raise ValueError(f"{correct} correct of {n} is no proportion")
+    if not 0 <= correct <= n or n < 1 or int(correct) != correct or int(n) != n:
+        raise ValueError(f"{correct} correct of {n} is no proportion: give two counts")
     low, high = stats.binomtest(int(correct), int(n)).proportion_ci(confidence_level=0.95, method="wilson")
     return float(low), float(high)
 

@@ -99,10 +99,13 @@ def picture_grid(
     """Pictures in rows of `columns`, without axes, kept as PNG.  Returns the array of Axes.
 
     images: (n, 1, h, w) or (n, 3, h, w), uint8 or float in [0, 1]; n ≥ 1.  titles: one a picture.
+    Raises ValueError for another shape or another number of titles.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
         raise ValueError(f"pictures must be (n ≥ 1, 1 or 3, height, width), not {images.shape}")
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"{len(titles)} titles for {len(images)} pictures: give one each")
     rows = -(-len(images) // columns)
     height = cell + (0.28 if titles is not None else 0)
     figure, axes = plt.subplots(rows, columns, figsize=(cell * columns, height * rows), squeeze=False)
@@ -110,7 +113,7 @@ def picture_grid(
         ax.axis("off")
     full = 255 if images.dtype == np.uint8 else 1
     for i, (image, ax) in enumerate(zip(images, axes.flat, strict=False)):
-        ax.imshow(image.transpose(1, 2, 0).squeeze(), cmap=cmap, vmin=0, vmax=full)
+        ax.imshow(image.transpose(1, 2, 0), cmap=cmap, vmin=0, vmax=full)
         if titles is not None:
             ax.set_title(titles[i], fontsize=8, pad=2)
     picture(figure)

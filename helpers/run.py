@@ -101,10 +101,10 @@ class Run:
         if name in self.metrics or name in self.timings:
             raise ValueError(f"{name} is recorded already")
         number = _number(name, value)
+        given = {"interval": interval, "n": n, "seeds": seeds, "reported": reported}
+        detail = {key: _detail(name, key, content) for key, content in given.items() if content is not None}
         (self.timings if timing else self.metrics)[name] = number
-        detail = {"interval": interval and [_number(name, end) for end in interval]}
-        detail |= {"n": n, "seeds": seeds, "reported": reported}
-        if detail := {key: content for key, content in detail.items() if content is not None}:
+        if detail:
             self.details[name] = detail
         return number
 
@@ -156,8 +156,7 @@ class Run:
             stages.keep(folder, result, note)
         except OSError as error:
             print(f"step “{name}” could not be kept under {folder.parent}: {error}; the run goes on")
-            return result
-        return stages.recall(folder)[0]
+        return stages.as_kept(result)
 
     def finish(self) -> None:
         """Show duration, claims and verdict, embed everything as JSON, and raise ClaimFailed if a claim fails."""
@@ -176,7 +175,8 @@ class Run:
     def _summary(self, failed: bool) -> str:
         p = self.provenance
         verdicts = [claim["verdict"] for claim in self.claims]
-        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in SIGNS if v in verdicts) or "none"
+        words = {"holds": "hold", "fails": "fail", "not judged": "not judged here"}
+        counts = ", ".join(f"{verdicts.count(v)} {words[v]}" for v in SIGNS if v in verdicts) or "none"
         reused = f" (and {p['seconds_reused']:.0f} s in steps reused)" if "seconds_reused" in p else ""
         data = ", ".join(f"{name}: {origin}" for name, origin in self.data.items()) or "none needed"
         verdict = "✘ a claim fails" if failed else "✔ every claim that could be judged holds"
@@ -186,8 +186,17 @@ class Run:
         )
 
 
+def _detail(name: str, key: str, value) -> int | float | str | list:
+    if key == "interval":
+        return [_number(f"an end of {name}'s interval", end) for end in value]
+    return value if isinstance(value, str) else _number(f"{name}'s {key}", value)
+
+
 def _number(name: str, value) -> int | float:
-    value = value.item() if hasattr(value, "item") else value
+    try:
+        value = value.item() if hasattr(value, "item") else value
+    except (ValueError, RuntimeError):  # several elements, or none
+        raise TypeError(f"{name} is of shape {tuple(value.shape)}: record a number") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} is a {type(value).__name__}: record a number")
     if not math.isfinite(value):

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import shutil
+import sys
 import tempfile
 import textwrap
 from collections.abc import Callable
@@ -14,65 +15,108 @@ from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from helpers import fingerprint
 
 
-def code_key(function: Callable, stage: str) -> dict:
+def code_key(function: Callable, stage: str) -> dict[str, str]:
     """All code and plain values that `function` reaches through its notebook's globals, as JSON-ready text.
 
-    Raises TypeError where it reaches an object that has no such text (a tensor, say): that belongs in `inputs`.
+    Decorated functions, closures, defaults and classes of the notebook count.  Raises TypeError where it reaches an
+    object that has no such text (a tensor or a network, say): that belongs in `inputs`.
     """
-    found: dict[str, str] = {}
-    _reach(function, function.__name__, stage, found)
-    return dict(sorted(found.items()))
+    walk = _Walk(stage)
+    walk.reach(function, f"{getattr(function, '__name__', type(function).__name__)}()")
+    return dict(sorted(walk.found.items()))
 
 
-def _reach(value, name: str, stage: str, found: dict[str, str]) -> None:
-    if name in found:
-        return
-    module = getattr(value, "__module__", None) or ""
-    if isinstance(value, ModuleType):
-        if value.__name__.startswith("helpers"):
-            found[name] = json.dumps(fingerprint.helpers_reached(f"import {value.__name__}"))
-    elif isinstance(value, type | FunctionType) and module.startswith("helpers"):
-        found[name] = json.dumps(fingerprint.helpers_reached(f"import {module}"))
-    elif isinstance(value, FunctionType) and not _library(value):
-        found[name] = _source(value)
-        captured = inspect.getclosurevars(value).nonlocals
-        for i, default in enumerate(value.__defaults__ or ()):
-            captured[f"{name}'s default {i}"] = default
-        for inner, reached in captured.items():
-            _reach(reached, inner, stage, found)
-        for inner in _globals_read(value.__code__):
-            if inner in value.__globals__:
-                _reach(value.__globals__[inner], inner, stage, found)
-    elif isinstance(value, type) and module == "__main__":
-        found[name] = _source(value)
-    elif callable(value) or isinstance(value, torch.dtype):
-        found[name] = repr(getattr(value, "__qualname__", value))  # a library's: the versions are in the key
-    else:
-        found[name] = _plain(value, name, stage)
+class _Walk:
+    """From one function to everything that it reaches: `found` maps a dotted name to text."""
+
+    def __init__(self, stage: str):
+        self.stage = stage
+        self.found: dict[str, str] = {}
+        self.seen: dict[int, str] = {}
+
+    def reach(self, value, name: str) -> None:
+        if name in self.found:
+            return
+        if isinstance(value, type | FunctionType):
+            if id(value) in self.seen:  # under another name, or a recursion
+                self.found[name] = f"as {self.seen[id(value)]}"
+                return
+            self.seen[id(value)] = name
+        self.found[name] = self._text(value, name)
+
+    def _text(self, value, name: str) -> str:
+        module = getattr(value, "__module__", None) or ""
+        if isinstance(value, ModuleType):
+            return json.dumps([value.__name__, fingerprint.helpers_reached(f"import {value.__name__}")])
+        if not hasattr(value, "__qualname__"):
+            return self._plain(value, name)
+        if module.split(".")[0] == "helpers":
+            return json.dumps(fingerprint.helpers_reached(f"import {module}"))
+        for part in ("__wrapped__", "__func__", "__self__"):  # of a decorated function, of a bound method
+            if hasattr(value, part):
+                self.reach(getattr(value, part), f"{name}.{part}")
+        if isinstance(value, FunctionType) and not _library(value.__code__.co_filename):
+            return self._function(value, name)
+        if isinstance(value, type) and not _library(_file(value)):
+            return self._class(value, name)
+        return value.__qualname__  # a library's: the versions are in the key
+
+    def _function(self, value: FunctionType, name: str) -> str:
+        cells = (cell.cell_contents for cell in value.__closure__ or ())
+        inner = dict(zip(value.__code__.co_freevars, cells, strict=True))
+        inner |= {f"default {i}": default for i, default in enumerate(value.__defaults__ or ())}
+        for key, member in (inner | (value.__kwdefaults__ or {})).items():
+            self.reach(member, f"{name}.{key}")
+        space = value.__globals__
+        home = "" if space["__name__"] == "__main__" else space["__name__"] + "."
+        for key in sorted(_globals_read(value.__code__) & set(space)):
+            self.reach(space[key], home + key)
+        return _source(value)
+
+    def _class(self, value: type, name: str) -> str:
+        # Member by member: in a notebook `inspect` finds no source of a class.
+        for i, base in enumerate(value.__bases__):
+            self.reach(base, f"{name}.base {i}")
+        for key, member in vars(value).items():
+            parts = [getattr(member, part, None) for part in ("fget", "fset", "fdel", "func")]
+            for i, part in enumerate([part for part in parts if part] or [member]):
+                function = getattr(part, "__func__", part)
+                made = isinstance(function, FunctionType)
+                if made and function.__code__.co_filename == "<string>":
+                    continue  # a dataclass's, made from the annotations
+                if made or not key.startswith("__"):
+                    self.reach(function, f"{name}.{key}" + f" {i}" * (i > 0))
+        return repr(inspect.get_annotations(value))
+
+    def _plain(self, value, name: str) -> str:
+        if isinstance(value, torch.dtype | torch.device | np.dtype):
+            return str(value)
+        try:
+            return json.dumps(value, sort_keys=True)
+        except TypeError:
+            what = f"stage {self.stage!r} reads {name!r}, a {type(value).__name__}"
+        raise TypeError(f"{what}: pass it through inputs, or make it inside the function")
 
 
-def _plain(value, name: str, stage: str) -> str:
-    try:
-        return json.dumps(value, sort_keys=True)
-    except TypeError:
-        pass
-    if isinstance(value, torch.device):
-        return str(value)
-    raise TypeError(f"stage {stage!r} reads {name!r}, a {type(value).__name__}: pass it through inputs")
+def _library(path: str) -> bool:
+    inside = {"site-packages", "dist-packages"} & set(Path(path).parts)
+    return bool(inside) or path.startswith(str(Path(os.__file__).parent))
 
 
-def _library(function: FunctionType) -> bool:
-    path = Path(function.__code__.co_filename)
-    return "site-packages" in path.parts or str(path).startswith(str(Path(os.__file__).parent))
+def _file(value: type) -> str:
+    if value.__module__ == "__main__":
+        return ""
+    return getattr(sys.modules.get(value.__module__), "__file__", None) or os.__file__  # else built in
 
 
-def _source(value) -> str:
-    text = textwrap.dedent(inspect.getsource(value))
+def _source(value: FunctionType) -> str:
+    text = textwrap.dedent(inspect.getsource(value.__code__))  # of the code: `value` would be unwrapped
     try:
         return fingerprint.normal_form(text)
     except SyntaxError:  # a lambda inside a longer statement
@@ -94,8 +138,8 @@ def input_key(value) -> str:
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().contiguous()
         head, data = f"tensor {value.dtype} {tuple(value.shape)}", value.view(-1).view(torch.uint8).numpy()
-    elif isinstance(value, np.ndarray):
-        head, data = f"array {value.dtype} {value.shape}", np.ascontiguousarray(value)
+    elif isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
+        head, data = f"array {value.dtype} {value.shape}", np.ascontiguousarray(value).reshape(-1).view(np.uint8)
     elif isinstance(value, dict):
         return json.dumps({str(k): input_key(v) for k, v in value.items()}, sort_keys=True)
     elif isinstance(value, list | tuple):
@@ -105,7 +149,9 @@ def input_key(value) -> str:
             return json.dumps(value)
         except TypeError:
             raise TypeError(f"an input of a stage cannot be a {type(value).__name__}") from None
-    return hashlib.sha256(head.encode() + memoryview(data).cast("B")).hexdigest()
+    digest = hashlib.sha256(head.encode())
+    digest.update(data)
+    return digest.hexdigest()
 
 
 def keep(folder: Path, result, note: dict) -> None:
@@ -118,7 +164,10 @@ def keep(folder: Path, result, note: dict) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent))
     try:
-        save_file(tensors, partial / "tensors.safetensors")
+        try:
+            save_file(tensors, partial / "tensors.safetensors")
+        except SafetensorError as error:  # its word for a full disk
+            raise OSError(str(error)) from error
         (partial / "result.json").write_text(json.dumps({"note": note, "tree": tree}))
         if not folder.exists():
             partial.rename(folder)
@@ -138,13 +187,21 @@ def recall(folder: Path):
         return None
 
 
+def as_kept(result):
+    """`result` as `recall` gives it back: copies on the CPU, lists for tuples.  Raises TypeError as `keep` does."""
+    tensors: dict[str, torch.Tensor] = {}
+    return _unpack(_pack(result, tensors), tensors)
+
+
 def _pack(value, tensors: dict[str, torch.Tensor]):
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, torch.Tensor | np.ndarray):
         name = f"t{len(tensors)}"
         kind = "tensor" if isinstance(value, torch.Tensor) else "array"
-        tensors[name] = torch.as_tensor(value).detach().cpu().clone().contiguous()
+        if isinstance(value, np.ndarray):  # torch takes neither negative strides nor foreign byte orders
+            value = torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
+        tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {"kept": kind, "name": name}
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):

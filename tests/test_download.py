@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -74,6 +75,17 @@ def test_a_mirror_that_refuses_leads_to_the_next(server, tmp_path, capfd):
     target = store.download("digits", urls, tmp_path / "digits.bin", sha256=SHA256)
     assert target.read_bytes() == BODY
     assert f"{urls[0]}: connection refused" in capfd.readouterr().err
+
+
+def test_without_a_network_every_mirror_cannot_be_reached(tmp_path, monkeypatch):
+    def unknown(*arguments, **options):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setenv("NO_PROXY", "mirror.invalid")
+    monkeypatch.setenv("no_proxy", "mirror.invalid")
+    with pytest.raises(store.DownloadFailed, match="http://mirror.invalid/digits.bin: cannot be reached"):
+        store.download("digits", ["http://mirror.invalid/digits.bin"], tmp_path / "digits.bin", md5=MD5)
 
 
 def test_when_all_fail_the_error_names_each_mirror_its_reason_and_the_remedy(server, tmp_path):
@@ -165,7 +177,7 @@ def zipped(path, members):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             info = zipfile.ZipInfo("placeholder")
-            info.filename = name  # the constructor would tidy it
+            info.filename = name  # the constructor would tidy it; a name that ends in / is a folder
             if isinstance(content, str):
                 info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
             archive.writestr(info, content)
@@ -176,7 +188,10 @@ def tarred(path, members):
     with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
-            if isinstance(content, str):
+            if name.endswith("/"):
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(info)
+            elif isinstance(content, str):
                 info.type, info.linkname = tarfile.SYMTYPE, content
                 archive.addfile(info)
             else:
@@ -190,7 +205,7 @@ MAKERS = {"a.zip": zipped, "a.tar": tarred, "a.tar.gz": tarred, "a.v1.tar.gz": t
 
 @pytest.mark.parametrize("archive", MAKERS)
 def test_a_good_archive(tmp_path, archive):
-    members = {"set/one.txt": b"1", "set/deep/two..txt": b"2", "read.me": b""}
+    members = {"set/": b"", "set/one.txt": b"1", "set/deep/two..txt": b"2", "read.me": b""}
     made = MAKERS[archive](tmp_path / archive, members)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_bytes(b"kept")

@@ -38,8 +38,8 @@ def test_the_command_line_loads_no_torch():
 
 
 def test_every_known_name_is_a_module_with_the_four_members():
-    assert "mnist" in datasets.names()
-    for name in datasets.names():
+    assert "mnist" in datasets.NAMES
+    for name in datasets.NAMES:
         module = datasets.find(name)
         assert module.__name__ == f"helpers.datasets.{name}"
         assert isinstance(module.TITLE, str)
@@ -125,6 +125,12 @@ def test_installing_twice_builds_once(tmp_path):
     assert store.install("set", final, build) == final
     assert store.install("set", final, unreachable) == final
     assert names(tmp_path) == ["deep", "deep/set", "deep/set/one.txt"]
+
+
+def test_what_is_intact_is_not_even_locked(tmp_path):
+    (tmp_path / "set").mkdir()
+    store.install("set", tmp_path / "set", unreachable)
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]  # so the root may be read-only
 
 
 def test_what_is_not_intact_is_set_aside_and_never_deleted(tmp_path, capfd):

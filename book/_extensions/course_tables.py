@@ -42,10 +42,11 @@ def summary(repository: Repository) -> str:
     claims = [claim for record in found for claim in record["claims"]]
     held = sum(claim["verdict"] == "holds" for claim in claims)
     seconds = sum(record["provenance"]["seconds"] + record["provenance"].get("seconds_reused", 0) for record in found)
+    duration = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} seconds"
     metrics = sum(len(record["metrics"]) + len(record["timings"]) for record in found)
     return (
         f"*Published so far: {len(found)} of 12 pages, with {metrics} recorded figures and {len(claims)} claims, "
-        f"of which {held} hold. All of them together ran in {seconds / 60:.0f} minutes, without a GPU.*"
+        f"of which {held} hold. All of them together ran in {duration}, without a GPU.*"
     )
 
 

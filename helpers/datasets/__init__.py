@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # `import helpers.datasets` loads no torch
     from torch import Tensor
 
-_NAMES = ("mnist",)
+NAMES = ("mnist",)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,15 +45,10 @@ class Images:
         return f"<{self.describe()}>"
 
 
-def names() -> tuple[str, ...]:
-    """The data sets that the course has a module for."""
-    return _NAMES
-
-
 def find(name: str) -> ModuleType:
     """The module of the data set `name`.  Raises ValueError, naming the nearest, for another."""
-    if name not in _NAMES:
-        near = difflib.get_close_matches(name, _NAMES, n=1)
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f'did you mean "{near[0]}"? ' if near else ""
-        raise ValueError(f'there is no data set "{name}": {hint}known are {", ".join(_NAMES)}')
+        raise ValueError(f'there is no data set "{name}": {hint}known are {", ".join(NAMES)}')
     return importlib.import_module(f"{__name__}.{name}")

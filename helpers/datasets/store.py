@@ -141,7 +141,7 @@ def _reason(error: Exception, timeout: float) -> str:
     if response is not None:
         return f"{response.status_code} {response.reason}"
     known = {"timed out": f"no answer for {timeout:g} s", "refused": "connection refused"}
-    known["IncompleteRead"] = "the transfer broke off"
+    known |= {"IncompleteRead": "the transfer broke off", "Max retries": "cannot be reached"}
     return next((reason for words, reason in known.items() if words in str(error)), type(error).__name__)
 
 

@@ -3,13 +3,13 @@
 import csv
 import itertools
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
-import yaml
 
 from helpers.press import pages
-from helpers.press.sources import Refused, Repository, nearest
+from helpers.press.sources import Refused, Repository, Source, parse
 
 
 class Group(click.Group):
@@ -19,10 +19,8 @@ class Group(click.Group):
         """Turn the faults that a user can cure into messages."""
         try:
             return super().invoke(ctx)
-        except Refused as refusal:
-            raise click.ClickException(str(refusal)) from refusal
-        except (OSError, ValueError) as fault:
-            raise click.ClickException(f"{type(fault).__name__}: {fault}") from fault
+        except (Refused, OSError, ValueError) as fault:
+            raise click.ClickException(str(fault)) from fault
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -30,20 +28,36 @@ def main():
     """Run the course's notebooks, publish them as pages of the book, fetch its data."""
 
 
-def _values(pairs: tuple[str, ...]) -> dict:
-    given = dict(pages.values_given(pair) for pair in pairs)
-    return {name: yaml.safe_load(value) for name, value in given.items()}
+def _given(pairs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (equals and name.isidentifier()):
+            raise Refused(f"{pair!r} is no NAME=VALUE")
+        found[name] = value
+    return found
 
 
-def _sweep(options: tuple[str, ...]) -> list[dict]:
+def _points(sweeps: tuple[str, ...]) -> list[dict]:
     axes = []
-    for option in options:
-        name, value = pages.values_given(option)
-        members = yaml.safe_load(f"[{value}]")
-        if not members:
+    for name, value in _given(sweeps).items():
+        if not (members := parse(f"[{value}]", f"--sweep {name}")):
             raise Refused(f"--sweep {name}= has no value: give them as {name}=a,b")
         axes.append([(name, member) for member in members])
     return [dict(chosen) for chosen in itertools.product(*axes)]
+
+
+def _each(names: Iterable[str], action: Callable[[str], str]) -> None:
+    """Do `action` for every name, going on past what goes wrong; exit code 1 if anything did."""
+    failed = False
+    for name in names:
+        try:
+            click.echo(f"{name}: {action(name)}")
+        except (Refused, OSError, ValueError) as fault:
+            failed = True
+            click.echo(f"{name}: NOT done: {fault}", err=True)
+    if failed:
+        sys.exit(1)
 
 
 @main.command()
@@ -63,22 +77,19 @@ def run(notebooks, profile, pairs, sweeps, jobs):
     """
     from helpers.press.execution import Task, execute_all
 
-    repository = Repository.here()
-    slugs = [repository.find(name) for name in notebooks] or repository.slugs()
-    tasks = []
-    for slug in slugs:
+    repository, tasks = Repository.here(), []
+    given = {name: parse(value, f"--set {name}") for name, value in _given(pairs).items()}
+    for slug in dict.fromkeys(map(repository.find, notebooks)) or repository.slugs():
         source = repository.source(slug)
-        base = source.full if profile == "full" else {}
-        for i, point in enumerate(_sweep(sweeps) or [{}]):
-            values = source.checked({**base, **_values(pairs), **point})
+        for i, point in enumerate(_points(sweeps)):
+            values = source.checked({**(source.full if profile == "full" else {}), **given, **point})
             source.check_data(values)
-            name = f"{slug}.ipynb" if not sweeps else f"{slug}/{i + 1:03d}.ipynb"
-            path = repository.root / "notebooks" / f"{slug}.ipynb"
-            tasks.append(Task(slug, path, repository.runs / profile / name, values, profile))
+            output = repository.runs / profile / (f"{slug}/{i + 1:03d}.ipynb" if sweeps else f"{slug}.ipynb")
+            tasks.append(Task(slug, repository.notebooks / f"{slug}.ipynb", output, values, profile))
     outcomes = execute_all(tasks, jobs)
     _table(outcomes)
     if sweeps:
-        _sweep_table(outcomes, [s.partition("=")[0] for s in sweeps], repository.runs / profile)
+        _sweep_table(outcomes, list(_given(sweeps)), repository.runs / profile)
     if any(outcome.error for outcome in outcomes):
         sys.exit(1)
 
@@ -87,33 +98,25 @@ def _table(outcomes) -> None:
     width = max(len(o.task.slug) for o in outcomes)
     click.echo(f"\n{'notebook':{width}}  seconds  verdict")
     for o in outcomes:
-        click.echo(f"{o.task.slug:{width}}  {o.seconds:7.1f}  {o.error or _verdict(o.record)}")
+        verdicts = [claim["verdict"] for claim in o.record["claims"]] if o.record else []
+        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts)) or "none"
+        click.echo(f"{o.task.slug:{width}}  {o.seconds:7.1f}  {o.error or f'ok, claims: {counts}'}")
     click.echo(f"\nexecuted notebooks: {outcomes[0].task.output.parent}")
-
-
-def _verdict(record: dict) -> str:
-    verdicts = [claim["verdict"] for claim in record["claims"]]
-    return "ok, claims: " + (
-        ", ".join(f"{verdicts.count(v)} {v}" for v in ("holds", "not judged") if v in verdicts) or "none"
-    )
 
 
 def _sweep_table(outcomes, names: list[str], folder: Path) -> None:
     for slug in dict.fromkeys(o.task.slug for o in outcomes):
         runs = [o for o in outcomes if o.task.slug == slug]
-        metrics = list(dict.fromkeys(m for o in runs if o.record for m in o.record["metrics"] | o.record["timings"]))
-        rows = [names + metrics]
-        for o in runs:
-            found = (o.record["metrics"] | o.record["timings"]) if o.record else {}
-            rows.append(
-                [str(o.task.values[n]) for n in names] + [f"{found[m]:.6g}" if m in found else "" for m in metrics]
-            )
+        found = [(o.record["metrics"] | o.record["timings"]) if o.record else {} for o in runs]
+        metrics = list(dict.fromkeys(itertools.chain(*found)))
+        rows = [[runs[i].task.values[n] for n in names] + [f.get(m, "") for m in metrics] for i, f in enumerate(found)]
         path = folder / slug / "sweep.csv"
         with open(path, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(rows)
+            csv.writer(file).writerows([names + metrics, *rows])
         click.echo(f"\n{slug}: {path}")
-        for column in zip(*rows, strict=True):  # one line a metric reads better than one column a metric
-            click.echo(f"  {column[0]:40}" + "".join(f"{cell:>14}" for cell in column[1:]))
+        for head, *cells in zip(names + metrics, *rows, strict=True):  # a line a metric reads better than a column
+            short = (f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in cells)
+            click.echo(f"  {head:40}" + "".join(f"{cell:>14}" for cell in short))
 
 
 @main.command()
@@ -127,34 +130,36 @@ def publish(notebooks, again, standin):
     python -m helpers publish 01 02
     python -m helpers publish --again 03_mnist_from_scratch
     """
+    repository = Repository.here()
+    slugs = list(dict.fromkeys(map(repository.find, notebooks)))
+    for slug in slugs:
+        _plan(repository, slug, standin)  # what can be refused is refused before the first run
+    _each(slugs, lambda slug: _publish(repository, slug, again, standin))
+
+
+def _plan(repository: Repository, slug: str, standin: bool) -> tuple[Source, dict]:
+    source = repository.source(slug)
+    choice = {"data": "standin" if standin else "real"} if source.datasets else {}
+    values = source.checked({**source.full, **choice})
+    source.check_data(values)
+    pages.replaceable(repository, slug, real=not (standin and choice))
+    return source, values
+
+
+def _publish(repository: Repository, slug: str, again: bool, standin: bool) -> str:
     from helpers.press.execution import Task, execute
 
-    repository = Repository.here()
-    planned = []
-    for name in notebooks:
-        source = repository.source(repository.find(name))
-        choice = {"data": "standin" if standin else "real"} if source.datasets else {}
-        values = source.checked({**source.full, **choice})
-        source.check_data(values)
-        planned.append((source, values))
-    failed = False
-    for source, values in planned:
-        state = pages.status(repository, source.slug)
-        if not (again or state.reasons or state.notes):
-            pages.rebuild_results(repository)
-            click.echo(f"{source.slug}: fresh already (--again runs it anyway)")
-            continue
-        path = repository.root / "notebooks" / f"{source.slug}.ipynb"
-        outcome = execute(Task(source.slug, path, repository.runs / "publish" / path.name, values, "full"))
-        try:
-            if outcome.error:
-                raise Refused(outcome.error)
-            done = pages.place(repository, source.slug, pages.prepare(source, outcome.task.output, values))
-        except Refused as refusal:
-            failed, done = True, f"NOT published: {refusal}"
-        click.echo(f"{source.slug}: {done} ({outcome.seconds:.0f} s)")
-    if failed:
-        sys.exit(1)
+    source, values = _plan(repository, slug, standin)
+    state = pages.status(repository, slug)
+    if not (again or state.reasons or state.notes):
+        pages.rebuild_results(repository)
+        return "fresh already (--again runs it anyway)"
+    made_from, name = pages.stamp(source, values), f"{slug}.ipynb"
+    outcome = execute(Task(slug, repository.notebooks / name, repository.runs / "publish" / name, values, "full"))
+    if outcome.error:
+        raise Refused(f"{outcome.error} (see {outcome.task.output})")
+    done = pages.place(repository, slug, pages.prepare(source, outcome.notebook, made_from))
+    return f"{done} ({outcome.seconds:.0f} s)"
 
 
 @main.command()
@@ -166,16 +171,8 @@ def sync(notebooks):
     python -m helpers sync 01
     """
     repository = Repository.here()
-    published = [slug for slug in repository.slugs() if (repository.pages / f"{slug}.ipynb").exists()]
-    failed = False
-    for slug in [repository.find(name) for name in notebooks] or published:
-        try:
-            click.echo(f"{slug}: {pages.sync(repository, slug)}")
-        except Refused as refusal:
-            failed = True
-            click.echo(f"NOT synced: {refusal}", err=True)
-    if failed:
-        sys.exit(1)
+    slugs = dict.fromkeys(map(repository.find, notebooks)) or repository.slugs(repository.pages)
+    _each(slugs, lambda slug: pages.sync(repository, slug))
 
 
 @main.command()
@@ -186,15 +183,16 @@ def status():
     python -m helpers status
     """
     repository = Repository.here()
-    found = [pages.status(repository, slug) for slug in repository.slugs()]
+    slugs = sorted({*repository.slugs(), *repository.slugs(repository.pages)})
+    found = [pages.status(repository, slug) for slug in slugs]
     width = max(len(s.slug) for s in found)
     click.echo(f"{'notebook':{width}}  {'published':10}  {'profile':7}  {'data':28}  state")
     for s in found:
-        click.echo(f"{s.slug:{width}}  {s.published:10}  {s.profile:7}  {s.data:28}  {'fresh' if s.fresh else 'STALE'}")
-        reasons = s.reasons[:5] + [f"and {len(s.reasons) - 5} more"] * (len(s.reasons) > 5) + s.notes
-        for reason in reasons:
+        state = "STALE" if s.reasons else "fresh"
+        click.echo(f"{s.slug:{width}}  {s.published:10}  {s.profile:7}  {s.data:28}  {state}")
+        for reason in s.reasons[:5] + [f"and {len(s.reasons) - 5} more"] * (len(s.reasons) > 5) + s.notes:
             click.echo(f"{'':{width}}    {reason}")
-    if not all(s.fresh for s in found):
+    if any(s.reasons for s in found):
         sys.exit(1)
 
 
@@ -209,24 +207,15 @@ def data(names):
     from helpers import datasets
     from helpers.datasets import store
 
-    known = datasets.names()
-    for name in names:
-        if name not in known:
-            raise Refused(f"there is no data set {name!r}{nearest(name, known)}")
-    failed = False
-    for name in names or known:
-        module = datasets.find(name)
-        if module.present(store.root()):
-            click.echo(f"{name}: there already, under {store.root()}")
-            continue
-        try:
-            module.fetch(store.root())
-            click.echo(f"{name}: ready under {store.root()}")
-        except (OSError, ValueError) as fault:
-            failed = True
-            click.echo(f"{name}: {fault}", err=True)
-    if failed:
-        sys.exit(1)
+    found, root = {name: datasets.find(name) for name in names or datasets.NAMES}, store.root()
+
+    def fetch(name: str) -> str:
+        if found[name].present(root):
+            return f"there already, under {root}"
+        found[name].fetch(root)
+        return f"ready, under {root}"
+
+    _each(found, fetch)
 
 
 @main.command()

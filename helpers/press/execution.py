@@ -10,14 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nbformat
 import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from helpers.press import pages
-from helpers.press.sources import Refused
+from helpers.press.sources import Refused, read, record
 
-ENGINE = "course"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -34,12 +33,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended.  `error` is empty where the notebook ran to its end and no claim failed."""
+    """How a task ended: `error` is empty where all went well; the executed copy and its record, where there are any."""
 
     task: Task
     seconds: float
     error: str
-    record: dict | None
+    notebook: nbformat.NotebookNode | None = None
+    record: dict | None = None
 
 
 class CourseEngine(NBClientEngine):
@@ -47,41 +47,21 @@ class CourseEngine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
-        """As papermill calls it; every cell's id goes to the bar before the cell runs."""
-        begin = nb_man.cell_start
-
-        def cell_start(cell, cell_index=None, **more):
-            if nb_man.pbar:
-                nb_man.pbar.set_postfix_str(cell.get("id", ""))
-            return begin(cell, cell_index, **more)
-
-        nb_man.cell_start = cell_start
+        """As papermill calls it, which asks for a description before each cell: its id goes to the bar then."""
+        if nb_man.pbar:
+            nb_man.get_cell_description = lambda cell: nb_man.pbar.set_postfix_str(cell.id)
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
 def execute(task: Task) -> Outcome:
     """Run one task in this process, under the thread count that the environment holds."""
-    papermill_engines.register(ENGINE, CourseEngine)
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message="IProgress not found")
-    position = (multiprocessing.current_process()._identity or [1])[0] - 1
-    task.output.parent.mkdir(parents=True, exist_ok=True)
-    began, error = time.perf_counter(), ""
-    before = dict(os.environ)
+    began, error, notebook, found, before = time.perf_counter(), "", None, None, dict(os.environ)
+    partial = task.output.with_name(f".{os.getpid()}.{task.output.name}")  # another process may run the same task
     os.environ |= {"COURSE_PROFILE": task.profile, "TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     try:
-        papermill.execute_notebook(
-            task.source,
-            task.output,
-            parameters=task.values,
-            kernel_name="python3",
-            engine_name=ENGINE,
-            cwd=task.source.parent,
-            progress_bar={"desc": task.slug, "position": position, "leave": False, "disable": None},
-            coalesce_streams=True,
-            request_save_on_cell_execute=False,
-            autosave_cell_every=0,
-        )
+        task.output.parent.mkdir(parents=True, exist_ok=True)
+        task.output.unlink(missing_ok=True)
+        _papermill(task, partial)
     except PapermillExecutionError as failure:
         error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
     except Exception as failure:  # a dead kernel, a full disk: one notebook's failure is not the others'
@@ -89,17 +69,38 @@ def execute(task: Task) -> Outcome:
     finally:
         os.environ.clear()
         os.environ |= before
-    record = None
-    try:
-        record = pages.record(pages.read(task.output))
-    except Refused as refusal:
-        error = error or str(refusal)
-    return Outcome(task, time.perf_counter() - began, error, record)
+    if partial.exists():
+        try:
+            notebook = read(partial)
+            found = record(notebook)
+        except Refused as refusal:
+            error = error or str(refusal)
+        os.replace(partial, task.output)
+    return Outcome(task, time.perf_counter() - began, error, notebook, found)
+
+
+def _papermill(task: Task, output: Path) -> None:
+    papermill_engines.register("course", CourseEngine)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    position = (multiprocessing.current_process()._identity or [1])[0] - 1
+    papermill.execute_notebook(
+        task.source,
+        output,
+        parameters=task.values,
+        kernel_name="python3",
+        engine_name="course",
+        cwd=task.source.parent,
+        progress_bar={"desc": task.slug, "position": position, "leave": False, "disable": None},
+        coalesce_streams=True,
+        extra_arguments=["--log-level=CRITICAL"],  # else a kernel complains of loopback sockets and of its own end
+        request_save_on_cell_execute=False,
+        autosave_cell_every=0,
+    )
 
 
 def _share_cores(jobs: int) -> None:
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    os.environ |= dict.fromkeys(THREADS, threads)
+    os.environ |= dict.fromkeys(THREADS, str(max(1, (os.cpu_count() or 1) // jobs)))
 
 
 def execute_all(tasks: Sequence[Task], jobs: int = 1) -> list[Outcome]:

@@ -3,21 +3,20 @@
 import json
 import os
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 
-from helpers import MIME, fingerprint
-from helpers.press.sources import Refused, Repository, Source
+from helpers import fingerprint
+from helpers.press.sources import Refused, Repository, Source, read, record
 
 MAX_BYTES = 600_000
 INJECTED = "injected-parameters"
 PASSING = ("date", "seconds", "seconds_reused", "peak_memory_mb")  # differ from run to run
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What `status` says of a notebook.  reasons: why it is stale.  notes: helpers that changed since it ran."""
 
     slug: str
@@ -27,23 +26,19 @@ class Status:
     reasons: list[str]
     notes: list[str]
 
-    @property
-    def fresh(self) -> bool:
-        """Whether the page shows what its source says now."""
-        return not self.reasons
-
 
 def stamp(source: Source, values: dict) -> dict:
     """What a run of `source` with the parameters `values` is made from; taken before it, because files change."""
-    modules = fingerprint.helpers_reached(source.code())
-    return {"parameters": values, "source": source.fingerprint(values), "modules": modules}
+    code = [cell.source for cell in source.notebook.cells if cell.cell_type == "code"]
+    digest = fingerprint.digest(json.dumps([code, values], sort_keys=True))
+    return {"parameters": values, "source": digest, "modules": fingerprint.helpers_reached("\n".join(code))}
 
 
 def prepare(source: Source, ran: nbformat.NotebookNode, made_from: dict) -> nbformat.NotebookNode:
     """The page of an executed notebook: the source's cells with the outputs of what ran, and its stamp.
 
-    Raises Refused where a cell wrote to stderr (the book would not build), where the run left no record, and where
-    the source changed on disk between its reading and the run.
+    Raises Refused where a cell wrote to stderr (the book would not build), where there is no record, and where the
+    source changed on disk before it ran.
     """
     record(ran)
     for cell in ran.cells:
@@ -52,9 +47,10 @@ def prepare(source: Source, ran: nbformat.NotebookNode, made_from: dict) -> nbfo
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 raise Refused(f"cell {cell.id} wrote to stderr: {output.text[:300]}")
+            output.get("metadata", {}).pop("execution", None)  # times
     ran.metadata["course"]["published"] = made_from
-    if differences(source, ran, made_from)[0]:
-        raise Refused("the notebook changed while it was about to run: publish it again")
+    if code_changes(source, ran):
+        raise Refused("the notebook changed before it ran: publish it again")
     return assemble(source, ran)
 
 
@@ -69,27 +65,8 @@ def assemble(source: Source, ran: nbformat.NotebookNode) -> nbformat.NotebookNod
             cell.outputs, cell.execution_count = outputs[cell.id].outputs, outputs[cell.id].execution_count
         if "parameters" in cell.metadata.get("tags", []) and INJECTED in outputs:
             cells.append(outputs[INJECTED])
-    for output in (output for cell in cells for output in cell.get("outputs", [])):
-        output.get("metadata", {}).pop("execution", None)
     page.cells = cells
     return page
-
-
-def read(path: Path) -> nbformat.NotebookNode:
-    """An executed notebook.  Raises Refused where it is missing or broken."""
-    try:
-        return nbformat.read(path, as_version=4)
-    except Exception as error:
-        raise Refused(f"{path} cannot be read as a notebook: {error}") from error
-
-
-def record(page: nbformat.NotebookNode) -> dict:
-    """The record that a page carries, without its slug.  Raises Refused where it carries none."""
-    for cell in reversed(page.cells):
-        for output in cell.get("outputs", []):
-            if MIME in output.get("data", {}):
-                return {key: value for key, value in output["data"][MIME].items() if key != "slug"}
-    raise Refused("there is no record: run.finish() is missing")
 
 
 def load(path: Path) -> tuple[nbformat.NotebookNode, dict, dict]:
@@ -109,22 +86,18 @@ def is_real(found: dict) -> bool:
 def lasting(page: nbformat.NotebookNode) -> dict:
     """What of a page must stay the same from run to run: everything but timings, dates, durations and their prose."""
     found = record(page)
-    return {
+    timings = found.pop("timings")
+    return found | {
         "published": page.metadata["course"]["published"],
         "cells": [(cell.id, cell.source, cell.metadata) for cell in page.cells],
-        "data": found["data"],
-        "metrics": found["metrics"],
-        "details": {name: more for name, more in found["details"].items() if name not in found["timings"]},
+        "details": {name: more for name, more in found["details"].items() if name not in timings},
         "claims": [(claim["text"], claim["verdict"]) for claim in found["claims"]],
         "provenance": {key: value for key, value in found["provenance"].items() if key not in PASSING},
     }
 
 
 def replaceable(repository: Repository, slug: str, real: bool) -> nbformat.NotebookNode | None:
-    """The page of `slug` that is there, if any.
-
-    Raises Refused where it was made from real data and what would replace it is not `real`, or where it is broken.
-    """
+    """The page of `slug`, or None.  Raises Refused where it is broken, or is from real data and what comes is not."""
     target = repository.pages / f"{slug}.ipynb"
     if not target.exists():
         return None
@@ -132,6 +105,23 @@ def replaceable(repository: Repository, slug: str, real: bool) -> nbformat.Noteb
     if found["data"] and is_real(found) and not real:
         raise Refused(f"the page {slug} was made from real data, this one would be from a stand-in: the old one stays")
     return old
+
+
+def place(repository: Repository, slug: str, page: nbformat.NotebookNode) -> str:
+    """Put a page where the book finds it, whole or not at all, and rebuild the index; returns what was done.
+
+    Raises Refused for a page that is too big or would replace real data's by a stand-in's, and for a full disk.
+    """
+    text = nbformat.writes(page) + "\n"
+    if len(text.encode()) > MAX_BYTES:
+        raise Refused(f"the page has {len(text.encode()) // 1000} KB, more than {MAX_BYTES // 1000}: drop figures")
+    with alone(repository):
+        old = replaceable(repository, slug, is_real(record(page)))
+        unchanged = old is not None and lasting(old) == lasting(page)
+        if not unchanged:
+            write_whole(repository.pages / f"{slug}.ipynb", text)
+        rebuild_results(repository)
+    return "unchanged" if unchanged else "published"
 
 
 def alone(repository: Repository):
@@ -143,25 +133,8 @@ def alone(repository: Repository):
     return FileLock(path, is_singleton=True)  # so that a function that holds it may call another that takes it
 
 
-def place(repository: Repository, slug: str, page: nbformat.NotebookNode) -> str:
-    """Put a page where the book finds it, whole or not at all, and rebuild the index; returns what was done.
-
-    Raises Refused for a page that is too big or would replace real data's by a stand-in's, and for a full disk.
-    """
-    text = nbformat.writes(page) + "\n"
-    if len(text.encode()) > MAX_BYTES:
-        raise Refused(f"the page has {len(text.encode()) // 1000} KB, more than {MAX_BYTES // 1000}: show fewer figures")
-    with alone(repository):
-        old = replaceable(repository, slug, is_real(record(page)))
-        unchanged = old is not None and lasting(old) == lasting(page)
-        if not unchanged:
-            write_whole(repository.pages / f"{slug}.ipynb", text)
-        rebuild_results(repository)
-    return "unchanged" if unchanged else "published"
-
-
 def write_whole(target: Path, text: str) -> None:
-    """Write beside `target`, flush to the disk, rename: a reader sees the old file or the new one.
+    """Write beside `target`, flush to the disk, rename: a kill or a full disk leaves the old file or the new one.
 
     Call it inside `alone`.  Raises Refused where the disk refuses.
     """
@@ -175,7 +148,7 @@ def write_whole(target: Path, text: str) -> None:
         os.replace(partial, target)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise Refused(f"{target} cannot be written, it stays as it was: {error.strerror}. Run it again then") from error
+        raise Refused(f"{target} stays as it was ({error.strerror}): make room there and run it again") from error
 
 
 def results(repository: Repository) -> dict:
@@ -184,7 +157,7 @@ def results(repository: Repository) -> dict:
     for path in sorted(repository.pages.glob("*.ipynb")):
         _, found, made_from = load(path)
         helpers = fingerprint.digest(json.dumps(made_from["modules"], sort_keys=True))
-        found["provenance"] = found["provenance"] | {"source": made_from["source"], "helpers": helpers}
+        found["provenance"] |= {"source": made_from["source"], "helpers": helpers}
         assignments[path.stem] = found
     return {"assignments": assignments}
 
@@ -208,44 +181,43 @@ def status(repository: Repository, slug: str) -> Status:
         source, (page, found, made_from) = repository.source(slug), load(target)
     except Refused as refusal:
         return Status(slug, "–", "–", "–", [str(refusal)], [])
-    code, text = differences(source, page, made_from)
-    modules, then = fingerprint.helpers_reached(source.code()), made_from["modules"]
+    reasons = stale(source, page) or [f"{change} (sync cures it)" for change in text_changes(source, page)]
+    modules, then = stamp(source, {})["modules"], made_from["modules"]
     changed = [name for name in sorted({*modules, *then}) if modules.get(name) != then.get(name)]
-    reasons, notes = code + text, [f"helpers changed since it ran: {', '.join(changed)}"] if changed else []
-    if found["profile"] != "full":
-        reasons.append(f"published from the {found['profile']} profile")
+    notes = [f"helpers changed since it ran: {', '.join(changed)}"] if changed else []
+    reasons += [f"published from the {found['profile']} profile"] * (found["profile"] != "full")
     data = ", ".join(f"{name}: {origin}" for name, origin in found["data"].items()) or "none needed"
     return Status(slug, found["provenance"]["date"], found["profile"], data, reasons, notes)
 
 
-def differences(source: Source, page: nbformat.NotebookNode, made_from: dict) -> tuple[list[str], list[str]]:
-    """Why a page is stale: (reasons in code and parameters, reasons in text, tags and captions)."""
+def stale(source: Source, page: nbformat.NotebookNode) -> list[str]:
+    """Why only a run can make `page` show what its source says: its parameters and code cells."""
+    ran = page.metadata["course"]["published"]["parameters"]
     wanted = {**source.full, **({"data": "real"} if source.datasets else {})}
-    reasons, text = [], []
-    if made_from["parameters"] != wanted:
-        reasons.append(f"parameters: ran with {made_from['parameters']}, the full profile has {wanted}")
-    ran = {cell.id: cell for cell in page.cells if cell.id != INJECTED}
-    code = [cell for cell in source.notebook.cells if cell.cell_type == "code"]
-    for cell in code:
-        if cell.id not in ran or ran[cell.id].source != cell.source:
-            reasons.append(f"code cell {cell.id} {'changed' if cell.id in ran else 'is new'}")
-    gone = [cell.id for cell in ran.values() if cell.cell_type == "code" and cell.id not in {c.id for c in code}]
-    reasons += [f"code cell {name} is gone" for name in gone]
-    if not reasons and [c.id for c in code] != [c.id for c in ran.values() if c.cell_type == "code"]:
-        reasons.append("the order of the code cells changed")
-    for cell in source.notebook.cells:
-        old = ran.get(cell.id)
-        if cell.cell_type == "markdown" and (old is None or old.source != cell.source):
-            text.append(f"text of cell {cell.id} (sync cures it)")
-        elif old is not None and old.metadata != cell.metadata:
-            text.append(f"tags or captions of cell {cell.id} (sync cures it)")
-    sources = {cell.id for cell in source.notebook.cells}
-    text += [f"text cell {name} is gone (sync cures it)" for name in ran if name not in sources and name not in gone]
-    if source.notebook.metadata["course"] != {k: v for k, v in page.metadata["course"].items() if k != "published"}:
-        text.append("title or data sets in the metadata (sync cures it)")
-    if not text and [c.id for c in source.notebook.cells] != list(ran):
-        text.append("the order of the cells changed (sync cures it)")
-    return reasons, text
+    return [f"parameters: ran with {ran}, the full profile has {wanted}"] * (ran != wanted) + code_changes(source, page)
+
+
+def code_changes(source: Source, page: nbformat.NotebookNode) -> list[str]:
+    """How the code cells of a source differ from those that ran."""
+    both = [[cell for cell in each.cells if cell.cell_type == "code"] for each in (source.notebook, page)]
+    return _changes("code cell", *({cell.id: cell.source for cell in cells} for cells in both))
+
+
+def text_changes(source: Source, page: nbformat.NotebookNode) -> list[str]:
+    """How text, tags and captions of a source differ from its page's: what `sync` cures."""
+    new, old = (
+        {cell.id: (cell.cell_type != "code" and cell.source, cell.metadata) for cell in each.cells}
+        for each in (source.notebook, page)
+    )
+    return _changes("text, tags or captions of cell", new, old)
+
+
+def _changes(what: str, new: dict, old: dict) -> list[str]:
+    old = {name: value for name, value in old.items() if name != INJECTED}
+    found = [f"{what} {name} changed" for name in new if name in old and old[name] != new[name]]
+    found += [f"{what} {name} is new" for name in new if name not in old]
+    found += [f"{what} {name} is gone" for name in old if name not in new]
+    return found or ["the order of the cells changed"] * (list(new) != list(old))
 
 
 def sync(repository: Repository, slug: str) -> str:
@@ -257,11 +229,10 @@ def sync(repository: Repository, slug: str) -> str:
     if not target.exists():
         raise Refused("it has no page: run publish")
     with alone(repository):
-        source, (page, _, made_from) = repository.source(slug), load(target)
-        code, text = differences(source, page, made_from)
-        if code:
-            raise Refused(f"{code[0]}: run publish")
-        if text:
+        source, page = repository.source(slug), load(target)[0]
+        if reasons := stale(source, page):
+            raise Refused(f"{reasons[0]}: run publish")
+        if text := text_changes(source, page):
             write_whole(target, nbformat.writes(assemble(source, page)) + "\n")
         rebuild_results(repository)
     return f"synced, {len(text)} changes" if text else "in step"

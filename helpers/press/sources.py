@@ -2,7 +2,6 @@
 
 import ast
 import difflib
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from helpers import fingerprint
+from helpers import MIME, fingerprint
 
 
 class Refused(Exception):
@@ -34,38 +33,24 @@ def parse(text: str, where: str):
         raise Refused(f"{where} is no YAML: {error}") from error
 
 
-@dataclass(frozen=True)
 class Repository:
-    """Where everything lies.  `$COURSE_REPOSITORY` overrides the folder that holds this package."""
+    """Where everything lies under `root`: notebooks, what `runs` leave of them, pages, their index `results`."""
 
-    root: Path
+    def __init__(self, root: Path):
+        self.root, self.notebooks, self.runs = root, root / "notebooks", root / "build" / "runs"
+        self.pages, self.results = root / "book" / "assignments", root / "book" / "results.json"
 
     @classmethod
     def here(cls) -> "Repository":
-        """The repository of this process.  Raises Refused where it has no notebooks."""
+        """`$COURSE_REPOSITORY`, else the folder that holds this package.  Raises Refused where it has no notebooks."""
         root = Path(os.environ.get("COURSE_REPOSITORY") or fingerprint.PACKAGE.parent).resolve()
         if not cls(root).slugs():
-            raise Refused(f"{root / 'notebooks'} holds no notebook: set COURSE_REPOSITORY to a clone of the course")
+            raise Refused(f"{cls(root).notebooks} holds no notebook: set COURSE_REPOSITORY to a clone of the course")
         return cls(root)
 
-    @property
-    def pages(self) -> Path:
-        """The folder of the executed pages."""
-        return self.root / "book" / "assignments"
-
-    @property
-    def results(self) -> Path:
-        """The index of what the pages hold."""
-        return self.root / "book" / "results.json"
-
-    @property
-    def runs(self) -> Path:
-        """Where runs leave their notebooks."""
-        return self.root / "build" / "runs"
-
-    def slugs(self) -> list[str]:
-        """The names of all notebooks, in order."""
-        return sorted(path.stem for path in (self.root / "notebooks").glob("*.ipynb"))
+    def slugs(self, folder: Path | None = None) -> list[str]:
+        """The names of all notebooks, or of all that lie in `folder`, in order."""
+        return sorted(path.stem for path in (folder or self.notebooks).glob("*.ipynb"))
 
     def find(self, name: str) -> str:
         """The slug that `name` means: a slug, its number ("03"), or a path to it.  Else Refused, with the nearest."""
@@ -78,11 +63,11 @@ class Repository:
 
     def source(self, slug: str) -> "Source":
         """The notebook `slug`, read from disk."""
-        return Source.read(self.root / "notebooks" / f"{slug}.ipynb", self.profile_entry(slug))
+        return Source.read(self.notebooks / f"{slug}.ipynb", self.profile_entry(slug))
 
     def profile_entry(self, slug: str) -> dict:
         """The parameters of the full profile for `slug`.  Raises Refused where profiles/full.yml has none."""
-        path = self.root / "notebooks" / "profiles" / "full.yml"
+        path = self.notebooks / "profiles" / "full.yml"
         entries = parse(path.read_text(encoding="utf-8"), str(path))
         if not isinstance(entries, dict) or not isinstance(entries.get(slug, "missing"), dict | None):
             raise Refused(f"{path} has no parameters for {slug}: add them ({{}} where the defaults serve)")
@@ -97,50 +82,51 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint} There are: {', '.join(known) or 'none'}"
 
 
+def read(path: Path) -> nbformat.NotebookNode:
+    """A notebook from disk.  Raises Refused where it is missing or broken."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        return notebook
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise Refused(f"{path} cannot be read as a notebook: {reason}") from error
+
+
+def record(page: nbformat.NotebookNode) -> dict:
+    """The record that an executed notebook carries, without its slug.  Raises Refused where it carries none."""
+    for cell in reversed(page.cells):
+        for output in cell.get("outputs", []):
+            if MIME in output.get("data", {}):
+                return {key: value for key, value in output["data"][MIME].items() if key != "slug"}
+    raise Refused("there is no record: run.finish() is missing")
+
+
 @dataclass(frozen=True)
 class Source:
-    """A notebook as written: its cells, its defaults, the full profile's values, the data sets it names."""
+    """A notebook as written: its cells, title, data sets, the parameters' defaults and the full profile's values."""
 
     slug: str
     notebook: nbformat.NotebookNode
+    title: str
+    datasets: list[str]
     defaults: dict
     full: dict
 
     @classmethod
     def read(cls, path: Path, full: dict) -> "Source":
         """Parse `path`.  Raises Refused for a broken file or one without exactly one parameters cell of literals."""
-        try:
-            notebook = nbformat.read(path, as_version=4)
-            cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-        except Exception as error:
-            raise Refused(f"{path} cannot be read as a notebook: {error}") from error
-        if len(cells) != 1 or "course" not in notebook.metadata:
-            raise Refused(f"{path} needs one cell tagged parameters (it has {len(cells)}) and the metadata course")
+        notebook = read(path)
+        cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+        course = notebook.metadata.get("course", {})
+        if len(cells) != 1 or not {"title", "data"} <= set(course):
+            raise Refused(f"{path} needs one cell tagged parameters (it has {len(cells)}), a course title and data")
         try:
             nodes = ast.parse(cells[0].source).body
             defaults = {target.id: ast.literal_eval(node.value) for node in nodes for target in node.targets}
         except (AttributeError, SyntaxError, TypeError, ValueError) as error:
             raise Refused(f"{path}: the parameters cell may hold nothing but name = literal: {error}") from error
-        return cls(path.stem, notebook, defaults, full)
-
-    @property
-    def title(self) -> str:
-        """The title in the notebook's metadata."""
-        return self.notebook.metadata["course"]["title"]
-
-    @property
-    def datasets(self) -> list[str]:
-        """The data sets that the notebook names in its metadata."""
-        return list(self.notebook.metadata["course"].get("data", []))
-
-    def code(self) -> str:
-        """All code cells as one text."""
-        return "\n".join(cell.source for cell in self.notebook.cells if cell.cell_type == "code")
-
-    def fingerprint(self, values: dict) -> str:
-        """A digest of the code cells and of the parameters that `values` changes."""
-        cells = [cell.source for cell in self.notebook.cells if cell.cell_type == "code"]
-        return fingerprint.digest(json.dumps([cells, values], sort_keys=True))
+        return cls(path.stem, notebook, course["title"], course["data"], defaults, full)
 
     def checked(self, values: dict) -> dict:
         """`values`, after every name and type was compared with the defaults.  Raises Refused."""
@@ -148,10 +134,7 @@ class Source:
             if name not in self.defaults:
                 raise Refused(f"{self.slug} has no parameter {name!r}{nearest(name, self.defaults)}")
             if not _fits(value, default := self.defaults[name]):
-                raise Refused(
-                    f"{self.slug}: {name} = {value!r} ({type(value).__name__}) does not fit its default "
-                    f"{default!r} ({type(default).__name__}): give a value of that type"
-                )
+                raise Refused(f"{self.slug}: {name} = {value!r} is not of the type of its default {default!r}")
         return values
 
     def check_data(self, values: dict) -> None:

@@ -1,0 +1,553 @@
+"""The press: what it refuses before anything runs, and how it runs one notebook or many."""
+
+import csv
+import os
+import re
+import shlex
+import threading
+
+import click
+import nbformat
+import pytest
+import yaml
+from press_repository import (
+    RECORD,
+    SLUG,
+    code,
+    edit,
+    files,
+    light,
+    notebook,
+    page,
+    press,
+    published_course,
+    start_press,
+    tiny,
+    write,
+)
+
+from helpers.press import execution, pages
+from helpers.press.cli import main
+from helpers.press.sources import Refused, Repository, parse
+
+REAL = "02_real"
+
+
+@pytest.fixture(scope="session")
+def published(shared_folder):
+    return published_course(shared_folder)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A course of two notebooks, nothing run yet."""
+    root = tmp_path / "course"
+    write(root, SLUG, tiny(), {"epochs": 30, "scale": 2})
+    write(root, REAL, light(data=["mnist"]))
+    monkeypatch.setenv("COURSE_REPOSITORY", str(root))
+    return root
+
+
+def refused(root, *arguments):
+    """The message of a refusal, which must leave every file as it was."""
+    before = files(root)
+    result = press(*arguments)
+    assert result.exit_code == 1, result.output
+    assert files(root) == before
+    assert not (root / "build").exists()
+    assert result.output.startswith("Error: ")
+    return result.output
+
+
+# ------------------------------------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize("option", ["--set", "--sweep"])
+def test_an_unknown_parameter_is_refused_with_the_nearest_one(root, option):
+    message = refused(root, "run", option, "epohcs=3", SLUG)
+    assert "epohcs" in message
+    assert "did you mean epochs?" in message
+    assert "scale" in message, "all names are listed"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "epochs=2.5",
+        "epochs=[3]",
+        "epochs=three",
+        "epochs=true",
+        "epochs=",
+        "scale=[0.5]",
+        "scale=true",
+        "scale=half",
+        "grid=0.1",
+        "grid=[a, b]",
+        "label=3",
+        "label=[a]",
+        "careful=1",
+    ],
+)
+def test_a_value_of_another_type_is_refused(root, pair):
+    message = refused(root, "run", "--set", pair, SLUG)
+    assert pair.partition("=")[0] in message
+    assert "is not of the type of its default" in message
+
+
+@pytest.mark.parametrize(
+    ("option", "pair", "words"),
+    [
+        ("--set", "epochs", "'epochs' is no NAME=VALUE"),
+        ("--set", "=3", "'=3' is no NAME=VALUE"),
+        ("--set", "two words=3", "is no NAME=VALUE"),
+        ("--set", "grid=[0.1", "--set grid is no YAML"),
+        ("--sweep", "epochs", "'epochs' is no NAME=VALUE"),
+        ("--sweep", "epochs=", "has no value"),
+        ("--sweep", "epochs=1,]", "--sweep epochs is no YAML"),
+        ("--sweep", "epochs=1,x", "epochs = 'x' is not of the type"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_refused(root, option, pair, words):
+    assert words in refused(root, "run", option, pair, SLUG)
+
+
+@pytest.mark.parametrize("command", ["run", "publish", "sync"])
+def test_an_unknown_notebook_is_refused_with_the_nearest_one(root, command):
+    message = refused(root, command, "01_tinny")
+    assert "'01_tinny'" in message
+    assert f"did you mean {SLUG}?" in message
+    assert REAL in message
+
+
+def test_missing_real_data_is_refused_with_the_remedy(root, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "/nonexistent")
+    message = refused(root, "run", "--set", "data=real", REAL)
+    assert "needs the real mnist, which is not under /nonexistent" in message
+    assert "python -m helpers data mnist" in message
+    assert "set COURSE_DATA" in message
+    assert "needs the real mnist" in refused(root, "publish", REAL), "a publish wants real data by itself"
+
+
+def test_one_refusal_stops_all_notebooks_before_the_first_runs(root, monkeypatch):
+    monkeypatch.setattr(execution, "execute", lambda task: pytest.fail(f"{task.slug} ran"))
+    edit(root, lambda source, cells: cells["parameters"].update(source='seed = 1\ndata = "auto"'))
+    assert "needs the real mnist" in refused(root, "run", "--set", "data=real")
+    assert "no notebook" in refused(root, "publish", SLUG, "99")
+
+
+def test_a_process_refuses_as_the_issue_asks(root):
+    process = start_press(root, "run", "--set", "epohcs=3", SLUG)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err.startswith(f"Error: {SLUG} has no parameter 'epohcs': did you mean epochs?")
+    assert not (root / "build").exists()
+
+
+BROKEN = {
+    "not JSON": ("{", "cannot be read as a notebook"),
+    "not a notebook": ("[1, 2]", "cannot be read as a notebook"),
+    "no cells": ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "cannot be read as a notebook"),
+    "empty": ("", "cannot be read as a notebook"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_notebook_file_is_refused(root, case):
+    content, words = BROKEN[case]
+    path = root / "notebooks" / f"{SLUG}.ipynb"
+    path.write_text(content, encoding="utf-8")
+    message = refused(root, "run", SLUG)
+    assert str(path) in message
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([code("a", "seed = 1")], "it has 0"),
+        ([code("a", "seed = 1", tags=["parameters"]), code("b", "x = 1", tags=["parameters"])], "it has 2"),
+        ([code("a", "import os\nseed = 1", tags=["parameters"])], "nothing but name = literal"),
+        ([code("a", "seed = 2 * other", tags=["parameters"])], "nothing but name = literal"),
+        ([code("a", "seed = open('x')", tags=["parameters"])], "nothing but name = literal"),
+        ([code("a", "a, b = 1, 2", tags=["parameters"])], "nothing but name = literal"),
+        ([code("a", "seed = = 1", tags=["parameters"])], "nothing but name = literal"),
+        ([code("a", "print(3)", tags=["parameters"])], "nothing but name = literal"),
+    ],
+)
+def test_a_notebook_without_one_cell_of_plain_parameters_is_refused(root, cells, words):
+    write(root, SLUG, notebook(*cells))
+    message = refused(root, "run", SLUG)
+    assert f"{SLUG}.ipynb" in message
+    assert words in message
+
+
+def test_a_notebook_without_its_metadata_is_refused(root):
+    edit(root, lambda source, cells: source.metadata.pop("course"))
+    assert "needs one cell tagged parameters (it has 1), a course title and data" in refused(root, "run", SLUG)
+
+
+def test_an_unknown_data_set_in_the_metadata_is_refused(root):
+    write(root, REAL, light(data=["mnits"]))
+    assert 'did you mean "mnist"?' in refused(root, "run", "--set", "data=real", REAL)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("01_tiny: {epochs: 3", "full.yml is no YAML"),
+        ("- 01_tiny", "has no parameters for 01_tiny"),
+        ("01_tinny: {}", "has no parameters for 01_tiny"),
+        ("01_tiny: 3", "has no parameters for 01_tiny"),
+        ("", "has no parameters for 01_tiny"),
+        ("01_tiny: {epohcs: 3}", "did you mean epochs?"),
+        ("01_tiny: {epochs: many}", "is not of the type of its default 3"),
+    ],
+)
+def test_a_broken_profile_is_refused(root, content, words):
+    (root / "notebooks" / "profiles" / "full.yml").write_text(content, encoding="utf-8")
+    assert words in refused(root, "run", "--profile", "full", SLUG)
+    assert words in refused(root, "publish", SLUG)
+
+
+def test_a_missing_profile_names_the_file(root):
+    (root / "notebooks" / "profiles" / "full.yml").unlink()
+    assert "full.yml" in refused(root, "run", SLUG)
+
+
+def test_a_folder_without_notebooks_is_refused(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_REPOSITORY", str(tmp_path))
+    for command in ("run", "status", "sync"):
+        assert "set COURSE_REPOSITORY to a clone of the course" in refused(root, command)
+
+
+def test_an_unknown_data_set_is_refused_with_the_nearest_one(root):
+    assert 'did you mean "mnist"?' in refused(root, "data", "mnits")
+
+
+# ------------------------------------------------------------------------------------------------ what runs
+
+
+@pytest.fixture
+def tasks(root, monkeypatch):
+    """The tasks that a command starts; each leaves a record made from its values instead of running."""
+    found = []
+
+    def execute(task):
+        found.append(task)
+        if task.values.get("epochs") == 13:
+            return execution.Outcome(task, 0.5, "cell 2: ValueError: 13 epochs bring bad luck")
+        metrics = {"product": task.values.get("epochs", 3) * task.values.get("scale", 0.5) / 3}
+        task.output.parent.mkdir(parents=True, exist_ok=True)
+        record = RECORD | {"metrics": metrics, "timings": {"clock": 12.345678901}}
+        return execution.Outcome(task, 0.5, "", None, record)
+
+    monkeypatch.setattr(execution, "execute", execute)
+    return found
+
+
+@pytest.mark.parametrize("name", ["01", SLUG, f"{SLUG}.ipynb", f"notebooks/{SLUG}.ipynb", f"/a/b/{SLUG}.ipynb"])
+def test_a_notebook_is_named_by_number_name_or_path(tasks, name):
+    assert press("run", name).exit_code == 0
+    assert [task.slug for task in tasks] == [SLUG]
+
+
+def test_all_notebooks_run_by_default_each_once_and_into_its_own_file(root, tasks):
+    assert press("run").exit_code == 0
+    press("run", "02", "01", "01_tiny")
+    assert [task.slug for task in tasks] == [SLUG, REAL, REAL, SLUG]
+    assert tasks[0].source == root / "notebooks" / f"{SLUG}.ipynb"
+    assert tasks[0].output == root / "build" / "runs" / "quick" / f"{SLUG}.ipynb"
+
+
+def test_values_are_yaml_and_an_int_serves_for_a_float(tasks):
+    given = ["epochs=7", "scale=1", "grid=[1e-3, 2]", "label=two words", "careful=false", "origin='12'"]
+    assert press("run", *(part for pair in given for part in ("--set", pair)), SLUG).exit_code == 0
+    wanted = {"epochs": 7, "scale": 1, "grid": [0.001, 2], "label": "two words", "careful": False, "origin": "12"}
+    assert tasks[0].values == wanted
+    assert type(tasks[0].values["scale"]) is int
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("1e-3", 0.001), ("-2E+5", -2e5), ("1.5e3", 1500.0), ("3", 3), ("3e", "3e"), ("e3", "e3"), ("'1e-3'", "1e-3")],
+)
+def test_numbers_with_an_exponent_are_numbers_as_in_python(written, meant):
+    value = parse(written, "here")
+    assert value == meant
+    assert type(value) is type(meant)
+
+
+def test_the_full_profile_comes_from_its_file_and_set_goes_over_it(tasks):
+    press("run", SLUG)
+    press("run", "--profile", "full", SLUG)
+    press("run", "--profile", "full", "--set", "epochs=5", SLUG)
+    assert [task.values for task in tasks] == [{}, {"epochs": 30, "scale": 2}, {"epochs": 5, "scale": 2}]
+    assert [task.profile for task in tasks] == ["quick", "full", "full"]
+    assert tasks[1].output.parent.name == "full"
+
+
+def test_a_sweep_runs_every_combination_and_ends_with_a_table_and_a_csv(root, tasks):
+    result = press("run", "--sweep", "epochs=1,13,2", "--sweep", "scale=0.1,1e-2", "--set", "label=swept", SLUG)
+    combinations = [(1, 0.1), (1, 0.01), (13, 0.1), (13, 0.01), (2, 0.1), (2, 0.01)]
+    assert [(task.values["epochs"], task.values["scale"]) for task in tasks] == combinations
+    assert {task.values["label"] for task in tasks} == {"swept"}
+    assert len({task.output for task in tasks}) == 6, "no run overwrites another's copy"
+    with open(root / "build" / "runs" / "quick" / SLUG / "sweep.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["epochs"]), float(row["scale"])) for row in rows] == combinations
+    for (epochs, scale), row in zip(combinations, rows, strict=True):
+        assert row["product"] == ("" if epochs == 13 else repr(epochs * scale / 3)), "to the last digit"
+        assert row["clock"] == ("" if epochs == 13 else "12.345678901")
+    assert result.exit_code == 1, "two runs failed"
+    assert result.output.count("13 epochs bring bad luck") == 2
+    line = next(line for line in result.output.splitlines() if line.split()[:1] == ["product"])
+    assert line.split()[1:] == ["0.0333333", "0.00333333", "0.0666667", "0.00666667"]
+
+
+def test_a_sweep_of_all_notebooks_needs_the_parameter_in_each(root, tasks):
+    press("run", "--sweep", "seed=1,2")
+    assert [(task.slug, task.values["seed"]) for task in tasks] == [(SLUG, 1), (SLUG, 2), (REAL, 1), (REAL, 2)]
+    assert "02_real has no parameter 'epochs'" in press("run", "--sweep", "epochs=1,2").output
+    assert len(tasks) == 4
+
+
+def test_the_closing_table_names_notebook_seconds_and_verdict(tasks):
+    result = press("run")
+    assert result.exit_code == 0
+    assert re.search(r"^notebook +seconds +verdict$", result.output, flags=re.MULTILINE)
+    assert re.search(rf"^{SLUG} +0\.5  ok, claims: 1 holds$", result.output, flags=re.MULTILINE)
+
+
+# ------------------------------------------------------------------------------------------------ with kernels
+
+ONES = {
+    "01_good": light(
+        before="import os\n\nprint(os.getcwd(), os.environ['COURSE_PROFILE'], os.environ['TQDM_DISABLE'])"
+    ),
+    "02_raises": light(before="raise RuntimeError('broken on purpose')"),
+    "03_unfinished": light(before="x = 1", record=None),
+    "04_dies": light(before="import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)"),
+    "05_claims": tiny(),
+    "06_good": light(),
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Six notebooks, four of which fail, run by one command from another folder, at a terminal of its own."""
+    pty = pytest.importorskip("pty")
+    root = tmp_path_factory.mktemp("fails") / "course"
+    for slug, source in ONES.items():
+        write(root, slug, source)
+    edit(root, lambda source, cells: cells["claim"].update(source='run.claim("No.", 1 > 2, "1")'), "05_claims")
+    stale = root / "build" / "runs" / "quick" / "04_dies.ipynb"
+    stale.parent.mkdir(parents=True)
+    nbformat.write(light(), stale)
+    ours, theirs = pty.openpty()
+    seen = []
+
+    def watch():
+        try:
+            while piece := os.read(ours, 4096):
+                seen.append(piece)
+        except OSError:
+            pass  # the other end is closed
+
+    process = start_press(root, "run", stderr=theirs)
+    os.close(theirs)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    out, _ = process.communicate(timeout=300)
+    watcher.join()
+    os.close(ours)
+    return root, process.returncode, out, b"".join(seen).decode()
+
+
+def test_a_failing_notebook_does_not_stop_the_others(finished):
+    _, status, out, _ = finished
+    assert status == 1
+    lines = [line for line in out.splitlines() if line.startswith("0")]
+    assert [line.split()[0] for line in lines] == list(ONES)
+    verdicts = {line.split()[0]: line.split(maxsplit=2)[2] for line in lines}
+    assert verdicts["01_good"] == verdicts["06_good"] == "ok, claims: 1 holds"
+    assert verdicts["02_raises"] == "cell 2: RuntimeError: broken on purpose"
+    assert "run.finish() is missing" in verdicts["03_unfinished"]
+    assert "Kernel died" in verdicts["04_dies"]
+    assert re.fullmatch(r"cell \d+: ClaimFailed: does not hold: No\.", verdicts["05_claims"])
+
+
+def test_the_executed_copy_of_a_failed_notebook_is_kept_for_reading(finished):
+    root, _, out, _ = finished
+    folder = root / "build" / "runs" / "quick"
+    assert f"executed notebooks: {folder}" in out
+    errors = [o for c in pages.read(folder / "02_raises.ipynb").cells for o in c.get("outputs", []) if "ename" in o]
+    assert [error["evalue"] for error in errors] == ["broken on purpose"]
+    record = pages.record(pages.read(folder / "05_claims.ipynb"))
+    assert record["claims"] == [{"text": "No.", "verdict": "fails", "evidence": "1"}]
+    assert not (folder / "04_dies.ipynb").exists(), "the copy of an earlier run does not pass for this one's"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{s}.ipynb" for s in ONES if s != "04_dies")
+
+
+def test_a_notebook_runs_in_its_folder_under_its_profile_without_bars(finished):
+    root = finished[0]
+    copy = pages.read(root / "build" / "runs" / "quick" / "01_good.ipynb")
+    (printed,) = [o.text for c in copy.cells for o in c.get("outputs", []) if o.get("name") == "stdout"]
+    assert printed.split() == [str((root / "notebooks").resolve()), "quick", "1"]
+
+
+def test_the_bar_names_notebook_and_cell_and_nothing_else_is_said(finished):
+    bars = [line for line in re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", finished[3])) if line.strip()]
+    assert any(re.match(r"05_claims: .*\d/\d+.*measure", bar) for bar in bars), bars
+    assert [bar for bar in bars if not re.match(rf"({'|'.join(ONES)}): +\d+%", bar)] == []
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The tiny notebook with two seeds, two processes at a time, with nothing said of threads."""
+    root = tmp_path_factory.mktemp("sweeps") / "course"
+    write(root, SLUG, tiny())
+    with pytest.MonkeyPatch.context() as patch:
+        for name in execution.THREADS:
+            patch.delenv(name, raising=False)
+        process = start_press(root, "run", "--sweep", "seed=2,1", "--jobs", "2", SLUG)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    folder = root / "build" / "runs" / "quick" / SLUG
+    with open(folder / "sweep.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return rows, [pages.record(pages.read(folder / f"{name}.ipynb")) for name in ("001", "002")]
+
+
+def test_jobs_share_the_cores(swept):
+    share = max(1, os.cpu_count() // 2)
+    assert [record["provenance"]["threads"] for record in swept[1]] == [share, share]
+
+
+def test_the_results_of_jobs_are_in_the_order_of_the_sweep(swept):
+    rows, records = swept
+    assert [row["seed"] for row in rows] == ["2", "1"]
+    assert [record["provenance"]["seed"] for record in records] == [2, 1]
+    assert [float(row["draw"]) for row in rows] == [record["metrics"]["draw"] for record in records]
+    assert rows[0]["draw"] != rows[1]["draw"]
+
+
+def test_two_processes_with_one_seed_measure_the_same_to_the_last_digit(swept, published):
+    assert swept[1][1]["metrics"] == pages.record(pages.read(page(published)))["metrics"]
+
+
+# ------------------------------------------------------------------------------------------------ words
+
+
+def examples(command: click.Command) -> list[list[str]]:
+    """The command lines that the help text of `command` shows."""
+    return [
+        shlex.split(line)[3:] for line in command.help.splitlines() if line.strip().startswith("python -m helpers ")
+    ]
+
+
+def test_the_help_names_every_command(root):
+    listed = re.findall(r"^  (\w+)  ", press("--help").output, flags=re.MULTILINE)
+    assert listed == ["book", "data", "publish", "run", "status", "sync"]
+
+
+@pytest.mark.parametrize("name", ["book", "data", "publish", "run", "status", "sync"])
+def test_every_command_shows_examples_that_it_accepts(name):
+    command = main.commands[name]
+    shown = press(name, "--help").output
+    assert examples(command)
+    for command_name, *arguments in examples(command):
+        assert command_name == name
+        assert shlex.join(["python", "-m", "helpers", name, *arguments]) in shown
+        command.make_context(name, arguments)
+
+
+def test_an_unknown_option_or_command_is_an_error(root):
+    assert press("run", "--sett", "epochs=3").exit_code == 2
+    assert press("publsh").exit_code == 2
+
+
+# ------------------------------------------------------------------------------------------------ data
+
+
+def test_the_data_command_says_what_is_there_and_what_failed(root, monkeypatch):
+    from helpers.datasets import mnist
+
+    monkeypatch.setattr(mnist, "present", lambda folder: True)
+    result = press("data", "mnist")
+    assert (result.exit_code, result.output) == (0, f"mnist: there already, under {os.environ['COURSE_DATA']}\n")
+
+    def fetch(folder):
+        raise ConnectionError("no mirror gave it")
+
+    monkeypatch.setattr(mnist, "present", lambda folder: False)
+    monkeypatch.setattr(mnist, "fetch", fetch)
+    result = press("data")
+    assert result.exit_code == 1
+    assert "mnist: NOT done: no mirror gave it" in result.output
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+def test_execute_leaves_the_environment_as_it_was(tmp_path, monkeypatch):
+    seen = {}
+
+    def interrupted(*arguments, **options):
+        seen.update(os.environ)
+        os.environ["LEFT_BY_PAPERMILL"] = "1"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(execution.papermill, "execute_notebook", interrupted)
+    before = dict(os.environ)
+    outcome = execution.execute(execution.Task("a", tmp_path / "a.ipynb", tmp_path / "out" / "a.ipynb", {}, "full"))
+    assert seen["COURSE_PROFILE"] == "full"
+    assert dict(os.environ) == before
+    assert "No space left on device" in outcome.error
+    assert (outcome.notebook, outcome.record) == (None, None)
+
+
+def test_a_folder_that_cannot_be_made_fails_one_notebook_only(tmp_path):
+    (tmp_path / "taken").write_text("a file where the folder should be", encoding="utf-8")
+    outcome = execution.execute(execution.Task("a", tmp_path / "a.ipynb", tmp_path / "taken" / "a.ipynb"))
+    assert "taken" in outcome.error
+
+
+def test_the_repository_finds_itself_from_the_package(monkeypatch):
+    monkeypatch.delenv("COURSE_REPOSITORY", raising=False)
+    here = Repository.here()
+    assert (here.root / "helpers" / "press" / "cli.py").is_file()
+
+
+def test_the_defaults_are_the_literals_of_the_parameters_cell(root):
+    source = Repository(root).source(SLUG)
+    assert source.defaults == {
+        "seed": 1,
+        "epochs": 3,
+        "scale": 0.5,
+        "grid": [0.1, 0.2],
+        "label": "plain",
+        "careful": True,
+        "origin": "real",
+    }
+    assert source.full == {"epochs": 30, "scale": 2}
+    assert Repository(root).source(REAL).datasets == ["mnist"]
+
+
+def test_an_empty_entry_of_the_profile_means_the_defaults(root):
+    path = root / "notebooks" / "profiles" / "full.yml"
+    path.write_text(yaml.safe_dump({SLUG: None}), encoding="utf-8")
+    assert Repository(root).profile_entry(SLUG) == {}
+    with pytest.raises(Refused, match="has no parameters for 02_real"):
+        Repository(root).profile_entry(REAL)
+
+
+def test_the_fingerprint_follows_code_and_values_only(root):
+    def digest(values=None):
+        return pages.stamp(Repository(root).source(SLUG), values or {})["source"]
+
+    first = digest()
+    edit(root, lambda source, cells: cells["before"].update(source="Another sentence."))
+    assert digest() == first
+    assert digest({"epochs": 4}) != first
+    edit(root, lambda source, cells: cells["measure"].update(source=cells["measure"].source + "\nx = 1"))
+    assert digest() != first
