@@ -32,7 +32,7 @@ def minibatches(
 def _walk(tensors, end, n, batch_size, generator):
     if generator is None:
         for start in range(0, end, batch_size):
-            yield tuple(tensor[start : min(start + batch_size, end)] for tensor in tensors)
+            yield tuple(tensor[start : start + batch_size] for tensor in tensors)
         return
     order = torch.randperm(n, generator=generator, device=generator.device)[:end]
     orders = {tensor.device: order.to(tensor.device) for tensor in tensors}

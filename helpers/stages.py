@@ -88,7 +88,7 @@ class _Walk:
             for i, part in enumerate([part for part in parts if part] or [member]):
                 function = getattr(part, "__func__", part)
                 made = isinstance(function, FunctionType)
-                if made and function.__code__.co_filename == "<string>":
+                if made and inspect.unwrap(function).__code__.co_filename == "<string>":
                     continue  # a dataclass's, made from the annotations
                 if made or not key.startswith("__"):
                     self.reach(function, f"{name}.{key}" + f" {i}" * (i > 0))
@@ -177,11 +177,11 @@ def keep(folder: Path, result, note: dict) -> None:
 
 def recall(folder: Path):
     """(result, note) as `keep` wrote them, or None where there is nothing, or nothing readable."""
+    if not folder.exists():
+        return None
     try:
         stored = json.loads((folder / "result.json").read_text())
         return _unpack(stored["tree"], load_file(folder / "tensors.safetensors")), stored["note"]
-    except FileNotFoundError:
-        return None
     except Exception:  # a damaged copy counts as none: the step runs again
         shutil.rmtree(folder, ignore_errors=True)
         return None

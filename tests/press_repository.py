@@ -140,8 +140,9 @@ def press(*arguments: str):
 
 def environment(root: Path) -> dict[str, str]:
     """The environment in which the press works on `root`, from any folder."""
-    own = Path(__file__).resolve().parent
-    return os.environ | {"COURSE_REPOSITORY": str(root), "PYTHONPATH": str(own), "PYTHONUTF8": "1"}
+    tests = Path(__file__).resolve().parent
+    path = os.pathsep.join([str(tests), str(tests.parent)])
+    return os.environ | {"COURSE_REPOSITORY": str(root), "PYTHONPATH": path, "PYTHONUTF8": "1"}
 
 
 def start_press(root: Path, *arguments: str, **options) -> subprocess.Popen:

@@ -76,6 +76,8 @@ def test_shift_by_hand():
     assert found[0] == [[0, 0, 0], [1, 2, 3], [4, 5, 6]]  # down
     assert found[1] == [[0, 0, 1], [0, 0, 4], [0, 0, 7]]  # right by two
     assert found[2] == [[5, 6, 0], [8, 9, 0], [0, 0, 0]]  # up and left
+    alone = shift(image[:1], dy=torch.tensor([-1]), dx=torch.tensor([-2]))
+    assert alone[0, 0].tolist() == [[6, 0, 0], [9, 0, 0], [0, 0, 0]]
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])

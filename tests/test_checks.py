@@ -1,6 +1,7 @@
 """helpers.checks: what is right passes, what is wrong fails, and what was not checked is not counted."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -141,6 +142,19 @@ def test_the_table_has_a_row_for_each_passed_check(shown):
     assert rows[2:] == ["| {eq}`eq-a` | 1 | 2.0e-12 | 1e-10 |", "| {eq}`eq-b` | 2 | 0.0e+00 | 1e-06 |"]
     assert shown[-1]["text/html"].count("<tr>") == 3
     assert "<td><code>eq-b</code></td><td>2</td>" in shown[-1]["text/html"]
+    assert [(c.label, c.points, c.error, c.tol) for c in checks.passed()] == [
+        ("eq-a", 1, 2e-12, 1e-10),
+        ("eq-b", 2, 0.0, 1e-6),
+    ]
+
+
+def test_the_table_of_given_labels_keeps_their_order(shown):
+    for label in ("eq-a", "eq-b", "eq-c"):
+        equation(label, float, float, at=[1.0])
+    checks.table(["eq-c", "eq-a"])
+    assert re.findall("eq-.", shown[-1]["text/markdown"]) == ["eq-c", "eq-a"]
+    with pytest.raises(KeyError, match="eq-never"):
+        checks.table(["eq-never"])
 
 
 WEIGHTS = torch.arange(1.0, 25, dtype=torch.float64)

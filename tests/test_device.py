@@ -1,5 +1,6 @@
 """helpers.device: the seeds against generators of their own, the memory against the kernel's count."""
 
+import math
 import random
 import re
 import subprocess
@@ -66,8 +67,7 @@ def test_own_generators_draw_from_their_seed_and_leave_no_trace():
 def test_own_generators_are_put_back_after_an_exception():
     before = states()
     with pytest.raises(ZeroDivisionError), device.own_generators(5):
-        draws()
-        raise ZeroDivisionError
+        math.floor(sum(draws()) / 0)
     assert states() == before
 
 

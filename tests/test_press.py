@@ -446,8 +446,9 @@ def examples(command: click.Command) -> list[list[str]]:
 
 
 def test_the_help_names_every_command(root):
-    listed = re.findall(r"^  (\w+)  ", press("--help").output, flags=re.MULTILINE)
-    assert listed == ["book", "data", "publish", "run", "status", "sync"]
+    listed = re.findall(r"^  (\w+) +(.*)$", press("--help").output.partition("Commands:")[2], flags=re.MULTILINE)
+    assert [name for name, _ in listed] == ["book", "data", "publish", "run", "status", "sync"]
+    assert [short for _, short in listed if not short.endswith(".") or short.endswith("..")] == [], "whole sentences"
 
 
 @pytest.mark.parametrize("name", ["book", "data", "publish", "run", "status", "sync"])

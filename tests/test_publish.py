@@ -338,6 +338,14 @@ def test_status_is_a_table_of_every_notebook(root):
     assert why.strip() == "not published: run publish"
 
 
+def test_a_page_from_the_quick_profile_is_stale(root, runs):
+    runs(lambda notebook, record: record.update(profile="quick"))
+    press("publish", "--again", SLUG)
+    result = press("status")
+    assert result.exit_code == 1
+    assert "published from the quick profile" in result.output
+
+
 def test_a_page_whose_notebook_is_gone_is_reported(root):
     shutil.copy(page(root), page(root, "09_gone"))
     result = press("status")
@@ -442,6 +450,16 @@ def test_a_page_from_real_data_is_never_replaced_by_one_from_a_stand_in(root, ru
     assert "was made from real data" in result.output
     assert runs.ran == [SLUG]
     assert files(root / "book") == before
+
+
+def test_a_page_that_needed_no_data_may_be_replaced_by_one_from_a_stand_in(root, runs):
+    runs(lambda notebook, record: record["data"].clear())
+    assert press("publish", "--again", SLUG).exit_code == 0
+    assert press("status").output.count("none needed") == 1
+    runs(None)
+    profile(root, {"origin": "stand-in"})
+    assert press("publish", SLUG).exit_code == 0
+    assert results(root)["assignments"][SLUG]["data"] == {"mnist": "stand-in"}
 
 
 @pytest.mark.parametrize("origin", ["real", "real (unofficial copy)", "stand-in"])

@@ -74,9 +74,11 @@ def test_nothing_to_evaluate_or_to_train_on_is_refused():
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_fit_is_the_plain_loop_over_a_dataloader(shuffled):
     X, y = examples()
+    X_test, y_test = examples(n=37, seed=9)
     mine, theirs = network(), network()
+    smooth = nn.CrossEntropyLoss(label_smoothing=0.2)
     history = fit(
-        mine, (X, y), (X, y), epochs=3, batch_size=10,
+        mine, (X, y), (X_test, y_test), epochs=3, batch_size=10, loss=smooth,
         optimizer=torch.optim.SGD(mine.parameters(), lr=0.3, momentum=0.9),
         generator=torch.Generator().manual_seed(4) if shuffled else None,
     )  # fmt: skip
@@ -88,15 +90,15 @@ def test_fit_is_the_plain_loop_over_a_dataloader(shuffled):
         order = torch.randperm(101, generator=orders).tolist() if shuffled else range(101)
         for inputs, targets in DataLoader(dataset, batch_size=10, sampler=order):
             logits = theirs(inputs)
-            losses += cross_entropy(logits, targets, reduction="none").tolist()
+            losses += cross_entropy(logits, targets, reduction="none", label_smoothing=0.2).tolist()
             right += accuracy_score(targets, logits.argmax(1), normalize=False)
             sgd.zero_grad()
-            cross_entropy(logits, targets).backward()
+            smooth(logits, targets).backward()
             sgd.step()
         assert row["train_loss"] == pytest.approx(sum(losses) / 101, rel=1e-6)
         assert row["train_accuracy"] == right / 101
-        assert row["test_accuracy"] == accuracy_score(y, theirs(X).argmax(1))
-        assert row["test_loss"] == pytest.approx(cross_entropy(theirs(X), y).item(), rel=1e-6)
+        assert row["test_accuracy"] == accuracy_score(y_test, theirs(X_test).argmax(1))
+        assert row["test_loss"] == pytest.approx(smooth(theirs(X_test), y_test).item(), rel=1e-6)
     assert all(torch.equal(a, b) for a, b in zip(mine.parameters(), theirs.parameters(), strict=True))
     assert history["epoch"] == [1, 2, 3]
 

@@ -67,7 +67,7 @@ def _each(names: Iterable[str], action: Callable[[str], str]) -> None:
 @click.option("--sweep", "sweeps", multiple=True, metavar="NAME=A,B", help="Run once for each value.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Notebooks at a time.")
 def run(notebooks, profile, pairs, sweeps, jobs):
-    """Execute NOTEBOOKS (all by default) into build/runs, and end with a table.
+    """Execute NOTEBOOKS, all by default.  The executed copies go to build/runs; a table ends it.
 
     \b
     python -m helpers run 03_mnist_from_scratch
@@ -124,7 +124,7 @@ def _sweep_table(outcomes, names: list[str], folder: Path) -> None:
 @click.option("--again", is_flag=True, help="Run even where the page is fresh.")
 @click.option("--standin", is_flag=True, help="Use stand-in data; never replaces a page made from real data.")
 def publish(notebooks, again, standin):
-    """Run NOTEBOOKS with the full profile on real data and put the pages into book/assignments.
+    """Run NOTEBOOKS and publish their pages.  They run with the full profile, on real data.
 
     \b
     python -m helpers publish 01 02
@@ -165,7 +165,7 @@ def _publish(repository: Repository, slug: str, again: bool, standin: bool) -> s
 @main.command()
 @click.argument("notebooks", nargs=-1)
 def sync(notebooks):
-    """Carry text, tags, captions and alt texts of NOTEBOOKS (all published by default) to their pages, without running.
+    """Carry text to pages, without running.  Tags, captions and alt texts of NOTEBOOKS (all by default) go too.
 
     \b
     python -m helpers sync 01
@@ -177,7 +177,7 @@ def sync(notebooks):
 
 @main.command()
 def status():
-    """Say for each notebook when it was published, from what, and whether its page is fresh; exit code 1 if any is not.
+    """Say which pages are fresh.  Also when they were published and from what; exit code 1 if any is stale.
 
     \b
     python -m helpers status
@@ -199,7 +199,7 @@ def status():
 @main.command()
 @click.argument("names", nargs=-1)
 def data(names):
-    """Fetch the data sets NAMES (all by default) into $COURSE_DATA, else ~/.cache/deep-learning-checked.
+    """Fetch the data sets NAMES, all by default.  They go to $COURSE_DATA, else ~/.cache/deep-learning-checked.
 
     \b
     python -m helpers data mnist
@@ -220,7 +220,7 @@ def data(names):
 
 @main.command()
 def book():
-    """Render the committed pages into build/html (needs book/requirements.txt only).
+    """Render the committed pages into build/html.  This needs book/requirements.txt only.
 
     \b
     python -m helpers book

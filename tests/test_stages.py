@@ -1,0 +1,701 @@
+"""helpers.stages and Run.stage: what counts for the key, what is kept, and what a fault leaves behind."""
+
+import functools
+import itertools
+import json
+import linecache
+import os
+import random
+import resource
+import shutil
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from nbclient import NotebookClient
+
+from helpers import fingerprint, stages
+from helpers import run as run_module
+from helpers.datasets import Images
+
+CELLS = itertools.count()
+
+
+def cell(source):
+    """The names of a notebook of one cell, compiled as a Jupyter kernel does: in __main__, its text in linecache."""
+    path = f"/tmp/ipykernel_0/{next(CELLS)}.py"
+    linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
+    names = {"__name__": "__main__"}
+    exec(compile(source, path, "exec"), names)
+    return names
+
+
+def key(source):
+    return stages.code_key(cell(source)["study"], "study")
+
+
+@functools.cache
+def key_of_base():
+    return key(BASE)
+
+
+# ---------------------------------------------------------------------------------------------- the code's key
+
+BASE = '''
+import functools
+import math
+import numpy as np
+import torch
+from dataclasses import dataclass
+from torch.nn import functional as F
+
+RATE, SIZES, OTHER = 0.5, {"hidden": [3, 4]}, 7
+KIND, WHERE = torch.float32, torch.device("cpu")
+
+
+def twice(x):
+    """Two times x."""
+    return 2 * x  # exactly
+
+
+def deeper(x):
+    return twice(x) + 1
+
+
+def scaled_by(factor):
+    def scaled(x):
+        return factor * x
+    return scaled
+
+
+by_three = scaled_by(3)
+
+
+def timed(function):
+    @functools.wraps(function)
+    def wrapper(*arguments):
+        return function(*arguments) + 0
+    return wrapper
+
+
+@timed
+def own_decorated(x):
+    return x + 100
+
+
+@torch.no_grad()
+def library_decorated(x):
+    return x + 200
+
+
+@functools.lru_cache
+def cached(x):
+    return x + 300
+
+
+HALF = 0.25
+
+
+def by_default(x, y=RATE, *, z=HALF):
+    return x + y + z
+
+
+def square(x):
+    return x**2
+
+
+class Layer(torch.nn.Module):
+    width = 6
+
+    def forward(self, x):
+        return square(x)
+
+
+class Net(Layer):
+    """A network."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = 1
+
+    @staticmethod
+    def still(x):
+        return x + 400
+
+    @classmethod
+    def made(cls):
+        return cls() or 500
+
+    @property
+    def depth(self):
+        return 600
+
+    @functools.cached_property
+    def slow(self):
+        return 700
+
+
+@dataclass
+class Row:
+    name: str
+    size: int = 8
+
+
+def factorial(n):
+    return n * factorial(n - 1) if n else 1
+
+
+act = shape = twice
+
+
+def unused(x):
+    return x
+
+
+def study(x):
+    """The study."""
+    def inner(v):
+        return [SIZES["hidden"][0] * deeper(w) for w in v]
+    F.relu(torch.ones(1, dtype=KIND, device=WHERE))
+    Row("a"), Net()(x), np.mean(x), math.exp(0), by_three(x), shape(x)
+    own_decorated(x), library_decorated(x), cached(1), factorial(3)
+    return by_default(act(inner(x)))
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  # exactly", ""),
+        ('    """Two times x."""\n', ""),
+        ('"""The study."""', '"""Another docstring."""'),
+        ('"""A network."""', '"""Another."""'),
+        ("2 * x", "(2\n            * x)"),
+        ("import math", "import math\n\n# a comment that moves every line\n"),
+        ("OTHER = 0.5", "OTHER = 1 / 2"),
+        ('"hidden": [3, 4]}, 7', '"hidden": [3, 4]}, 8'),  # OTHER, which nothing reads
+        ("def unused(x):\n    return x", "def unused(x):\n    return -x"),
+    ],
+)
+def test_what_does_not_matter_does_not_change_the_key(old, new):
+    assert old in BASE
+    assert key(BASE.replace(old, new)) == key_of_base()
+
+
+CHANGES = {
+    "own code": ("return by_default", "return 1 + by_default"),
+    "function called": ("2 * x", "3 * x"),
+    "number": ("OTHER = 0.5", "OTHER = 0.6"),
+    "member of a dict": ("[3, 4]", "[3, 5]"),
+    "dtype": ("float32", "float64"),
+    "device": ('device("cpu")', 'device("cuda")'),
+    "closure": ("scaled_by(3)", "scaled_by(4)"),
+    "code that makes a closure": ("factor * x", "factor + x"),
+    "decorated by the notebook": ("x + 100", "x + 101"),
+    "decorator of the notebook": ("(*arguments) + 0", "(*arguments) + 1"),
+    "decorated by a library": ("x + 200", "x + 201"),
+    "cached": ("x + 300", "x + 301"),
+    "default": ("y=RATE", "y=HALF"),
+    "keyword default": ("HALF = 0.25", "HALF = 0.125"),
+    "function called by a method": ("x**2", "x**3"),
+    "class attribute": ("width = 6", "width = 7"),
+    "base class": ("class Net(Layer)", "class Net(torch.nn.Linear)"),
+    "initialiser": ("self.first = 1", "self.first = 2"),
+    "static method": ("x + 400", "x + 401"),
+    "class method": ("or 500", "or 501"),
+    "property": ("return 600", "return 601"),
+    "cached property": ("return 700", "return 701"),
+    "field": ("name: str", "name: int"),
+    "default of a field": ("size: int = 8", "size: int = 9"),
+    "recursion": ("n * factorial", "2 * n * factorial"),
+    "another function under the same name": ("act = shape = twice", "act = shape = deeper"),
+    "one of two names": ("act = shape = twice", "act, shape = twice, square"),
+    "function of a library": ("np.mean(x)", "np.median(x)"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES.values(), ids=CHANGES)
+def test_what_matters_changes_the_key(old, new):
+    assert BASE.count(old) == 1
+    assert key(BASE.replace(old, new)) != key_of_base()
+
+
+HIDDEN = """
+size = 1
+
+def outer(size):
+    def study(x):
+        return size * helper(x)
+    return study
+
+def helper(x):
+    return x + size
+
+study = outer(2)
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), [("size = 1", "size = 3"), ("outer(2)", "outer(3)")])
+def test_a_global_and_a_closure_variable_of_one_name_both_count(old, new):
+    assert key(HIDDEN.replace(old, new)) != key(HIDDEN)
+
+
+@pytest.mark.parametrize("name", ["twice", "deeper", "factorial"])
+def test_the_key_holds_the_code_once_and_ends(name):
+    source = f"{BASE}\nstudy = {name}"
+    found = key(source)
+    assert sum("def " + name in text for text in found.values()) == 1
+    assert set(found) == {"twice": {"twice()"}, "deeper": {"deeper()", "twice"}}.get(name, {"factorial()", "factorial"})
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("from helpers.batches import minibatches", "minibatches(x)"),
+        ("from helpers import batches", "batches.shift(x)"),
+        ("from helpers.training import fit", "fit(x)"),  # which imports batches
+        ("from helpers.training import History", "History()"),
+    ],
+)
+def test_the_code_of_the_helpers_counts(line, call, tmp_path, monkeypatch):
+    copy = shutil.copytree(fingerprint.PACKAGE, tmp_path / "helpers")
+    monkeypatch.setattr(fingerprint, "PACKAGE", copy)
+    source = f"{line}\ndef study(x):\n    return {call}\n"
+    path = copy / ("batches.py" if "batches" in line else "training.py")
+    text, before = path.read_text(), key(source)
+    path.write_text("# a comment\n" + text)
+    assert key(source) == before
+    path.write_text(text + "\nNEW = 1\n")
+    assert key(source) != before
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "kind"),
+    [
+        ("big = torch.ones(3)", "big", "Tensor"),
+        ("big = np.ones(3)", "big", "ndarray"),
+        ("big = {'a': [np.ones(3)]}", "big", "dict"),
+        ("big = torch.nn.Linear(2, 2)", "big", "Linear"),
+        ("big = torch.nn.Linear(2, 2).forward", "big.__self__", "Linear"),
+        ("big = np.random.default_rng(0)", "big", "Generator"),
+        ("big = np.random.default_rng(0).normal", "big.__self__", "Generator"),
+        ("big = torch.Generator()", "big", "Generator"),
+        ("big = functools.partial(max, torch.ones(1))", "big", "partial"),
+        ("weights = torch.ones(2)\ndef big():\n    return weights", "weights", "Tensor"),
+        ("def make(w):\n    return lambda: w\nbig = make(torch.ones(2))", "big.w", "Tensor"),
+        ("def big(w=torch.ones(2)):\n    return w", "big.default 0", "Tensor"),
+        ("class big:\n    table = torch.ones(2)", "big.table", "Tensor"),
+    ],
+)
+def test_an_object_without_text_is_refused_by_name(line, name, kind):
+    source = f"import functools\nimport numpy as np\nimport torch\n{line}\ndef study(x):\n    return big\n"
+    with pytest.raises(TypeError, match=f"stage 'study' reads '{name}', a {kind}: pass it through inputs"):
+        key(source)
+
+
+def test_a_stage_that_is_no_function_is_refused():
+    with pytest.raises(TypeError, match=r"stage 'study' reads 'partial\(\)', a partial"):
+        key("from functools import partial\nstudy = partial(max, 1)")
+
+
+# ------------------------------------------------------------------------------------------ the key of an input
+
+ARANGE = torch.arange(6.0)
+DIFFERENT = [
+    *(None, True, 1, 1.5, "1", [], [1], [[1]], {}, {"a": 1}, {"a": 2}, {"b": 1}, float("nan")),
+    *(ARANGE, -ARANGE, ARANGE.double(), ARANGE.int(), ARANGE.bfloat16(), ARANGE.bool(), ARANGE.reshape(2, 3)),
+    *(ARANGE.reshape(3, 2), ARANGE.reshape(2, 3).T, ARANGE[:0], ARANGE[:0].reshape(0, 3), ARANGE[1]),
+    *(ARANGE.numpy(), np.float32(1), np.ones(0), np.ones((0, 3)), np.ones(3, ">f8"), np.ones(3)),
+    *(np.array(["a", "b"]), np.array(["a", "c"]), np.array(["2026-01-01"], "M8[D]")),
+]
+
+
+def test_inputs_that_differ_have_different_keys():
+    keys = [stages.input_key(value) for value in DIFFERENT]
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (ARANGE, ARANGE.clone().requires_grad_()),
+        (ARANGE.reshape(2, 3).T, ARANGE.reshape(2, 3).T.contiguous()),
+        (torch.arange(12.0)[::2], 2 * ARANGE),
+        (np.arange(6)[::-1], np.array([5, 4, 3, 2, 1, 0])),
+        (np.asfortranarray(np.eye(3)), np.eye(3)),
+        ((1, 2), [1, 2]),
+        ({"a": 1, "b": ARANGE}, {"b": ARANGE, "a": 1}),
+    ],
+)
+def test_equal_inputs_have_equal_keys(left, right):
+    assert stages.input_key(left) == stages.input_key(right)
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), print, np.array([object()]), [{"a": 1j}]])
+def test_an_input_of_another_kind_is_refused(value):
+    with pytest.raises(TypeError, match="an input of a stage cannot be a "):
+        stages.input_key(value)
+
+
+def images(fingerprint="f1", name="mnist", origin="real"):
+    pixels, labels = torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+    return Images(pixels, labels, pixels, labels, ("a",), name, origin, fingerprint)
+
+
+def test_a_data_set_goes_by_its_name_origin_and_content():
+    variants = [images(), images("f2"), images(name="cifar10"), images(origin="stand-in")]
+    assert len({stages.input_key(value) for value in variants}) == 4
+    assert stages.input_key(images()) == stages.input_key(images())
+
+
+# ----------------------------------------------------------------------------------------------- keep and recall
+
+SHARED = torch.arange(4.0)
+RESULTS = {
+    "scalars": [1, -1.5, 0.1 + 0.2, 2**70, "Über", "", None, True, False, float("inf")],
+    "NumPy scalars": ([np.float64(0.1), np.int64(3), np.bool_(True)], [0.1, 3, True]),
+    "nested": {"a": {"b": [{"c": torch.ones(2)}, []], "kept": "dict", "": {}}},
+    "tuples": ((1, (2, [3])), [1, [2, [3]]]),
+    "nothing": {},
+    "none": None,
+    "tensor": torch.randn(3, 4),
+    "types": [
+        torch.tensor([True, False]),
+        torch.tensor(3),
+        torch.tensor([1.5]).bfloat16(),
+        torch.zeros(2).to(torch.uint8),
+    ],
+    "0-d": [torch.tensor(1.5), np.array(2)],
+    "empty": [torch.zeros(0), torch.zeros(0, 3), np.zeros((2, 0))],
+    "strided": [torch.arange(6).reshape(2, 3).T, np.arange(6)[::-2], np.asfortranarray(np.arange(6).reshape(2, 3))],
+    "shared memory": [SHARED, SHARED, SHARED[1:], SHARED.expand(2, 4)],
+    "broadcast": np.broadcast_to(np.arange(3), (2, 3)),
+    "other byte order": (np.arange(3, dtype=">f8"), np.arange(3.0)),
+    "needs a gradient": (torch.ones(2, requires_grad=True), torch.ones(2)),
+    "parameter": (torch.nn.Parameter(torch.ones(2)), torch.ones(2)),
+}
+
+
+def same(left, right):
+    """Equal in value, type, dtype and shape, all the way down."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return list(left) == list(right) and all(same(left[name], right[name]) for name in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, torch.Tensor):
+        return left.dtype == right.dtype and torch.equal(left, right) and left.requires_grad == right.requires_grad
+    if isinstance(left, np.ndarray):
+        return left.dtype == right.dtype and left.shape == right.shape and bool((left == right).all())
+    return left == right
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
+def test_results_come_back_as_they_went(result, tmp_path):
+    result, expected = result if isinstance(result, tuple) else (result, result)
+    stages.keep(tmp_path / "slug" / "a", result, {"seconds": 1.5})
+    kept, note = stages.recall(tmp_path / "slug" / "a")
+    assert same(kept, expected)
+    assert same(stages.as_kept(result), expected)
+    assert note == {"seconds": 1.5}
+    assert os.listdir(tmp_path / "slug") == ["a"]
+
+
+def test_what_comes_back_is_a_copy():
+    tensor, array = torch.zeros(2), np.zeros(2)
+    kept = stages.as_kept([tensor, array])
+    tensor += 1
+    array += 1
+    assert kept[0].sum() == kept[1].sum() == 0
+
+
+@pytest.mark.parametrize("result", [{1, 2}, {1: 2}, {"a": [object()]}, np.array(["a"]), 1j])
+def test_a_result_of_another_kind_is_refused_and_leaves_nothing(result, tmp_path):
+    with pytest.raises(TypeError):
+        stages.keep(tmp_path / "a", result, {})
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_first_of_two_writers_wins(tmp_path):
+    stages.keep(tmp_path / "a", 1, {})
+    stages.keep(tmp_path / "a", 2, {})
+    assert stages.recall(tmp_path / "a") == (1, {})
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_nothing_is_recalled_from_nothing(tmp_path):
+    assert stages.recall(tmp_path / "a") is None
+
+
+# ----------------------------------------------------------------------------------------------------- Run.stage
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    lines = []
+    monkeypatch.setattr(run_module, "display", lambda shown, **_: lines.append(getattr(shown, "data", shown)))
+    return lines
+
+
+@pytest.fixture
+def start(shown):
+    def begin(slug="a_page", seed=3, use=()):
+        run = run_module.start(slug, seed=seed)
+        for dataset in use:
+            run.use(dataset)
+        shown.clear()
+        return run
+
+    return begin
+
+
+def study(n, scale=1.0):
+    """Random numbers of all three kinds, and a mark that differs whenever this code is executed."""
+    numbers = {
+        "torch": scale * torch.rand(n),
+        "numpy": np.random.rand(n),
+        "python": [random.random() for _ in range(n)],
+    }
+    return {"numbers": numbers, "mark": os.urandom(8).hex()}
+
+
+def folders(root):
+    return sorted(path.name for path in (root / "stages").glob("*/*"))
+
+
+def test_the_second_call_reuses_without_executing(start, shown, data_root):
+    first = start().stage("draw", {"n": 3}, study)
+    assert shown == []
+    run = start()
+    assert same(run.stage("draw", {"n": 3}, study), first)
+    (line,) = shown
+    assert line.startswith("*Step “draw”: reused, computed on 20")
+    assert line.endswith(" in 0 s.*")
+    run.finish()
+    assert "seconds_reused" in run.provenance
+    (folder,) = folders(data_root)
+    assert folder.startswith("draw-")
+
+
+def other_code(n):
+    return study(n)
+
+
+VARIANTS = {
+    "an input": {"inputs": {"n": 4}},
+    "its type": {"inputs": {"n": 3, "scale": 1}},
+    "a tensor's content": {"inputs": {"n": 3, "scale": torch.tensor(1.0)}},
+    "a data set": {"use": [images()]},
+    "the content of a data set": {"use": [images("f2")]},
+    "the seed": {"seed": 4},
+    "the name": {"name": "draw2"},
+    "the page": {"slug": "other_page"},
+    "the code": {"function": other_code},
+}
+
+
+def test_everything_that_decides_the_result_is_in_the_key(start, data_root):
+    marks = set()
+    for change in ({}, *VARIANTS.values()):
+        given = {"slug": "a_page", "seed": 3, "use": (), "name": "draw", "inputs": {"n": 3}, "function": study} | change
+        for _ in range(2):
+            run = start(given["slug"], given["seed"], given["use"])
+            marks.add(run.stage(given["name"], given["inputs"], given["function"])["mark"])
+    assert len(marks) == len(folders(data_root)) == 1 + len(VARIANTS)
+
+
+@pytest.mark.parametrize("name", ["versions", "threads", "device"])
+def test_where_it_ran_is_in_the_key(name, start):
+    marks = []
+    for value in (None, "another"):
+        run = start()
+        run.provenance[name] = value or run.provenance[name]
+        marks.append(run.stage("draw", {"n": 3}, study)["mark"])
+    assert marks[0] != marks[1]
+
+
+def test_its_random_numbers_come_from_seed_and_name_alone(start, monkeypatch, tmp_path):
+    numbers = []
+    for seed, name, root in ((3, "a", "1"), (3, "a", "2"), (3, "b", "1"), (4, "a", "1")):
+        monkeypatch.setenv("COURSE_DATA", str(tmp_path / root))
+        run = start(seed=seed)
+        torch.rand(5 * len(numbers))  # what came before does not matter
+        numbers.append(run.stage(name, {"n": 3}, study)["numbers"])
+    assert same(numbers[0], numbers[1])
+    for kind in ("torch", "numpy", "python"):
+        assert len({str(found[kind]) for found in numbers}) == 3
+
+
+def test_the_global_generators_do_not_notice(start, data_root):
+    def after(stage):
+        run = start()
+        if stage:
+            run.stage("draw", {"n": 3}, study)
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    untouched = after(stage=False)
+    assert after(stage=True) == untouched, "computed"
+    assert len(folders(data_root)) == 1
+    assert after(stage=True) == untouched, "reused"
+
+
+def empty_tensors(folder):
+    (folder / "tensors.safetensors").write_bytes(b"")
+
+
+DAMAGES = {
+    "no tensors": lambda folder: (folder / "tensors.safetensors").unlink(),
+    "no text": lambda folder: (folder / "result.json").unlink(),
+    "empty tensors": empty_tensors,
+    "half the tensors": lambda folder: os.truncate(folder / "tensors.safetensors", 60),
+    "half the text": lambda folder: os.truncate(folder / "result.json", 30),
+    "another text": lambda folder: (folder / "result.json").write_text("[]"),
+    "no text at all": lambda folder: (folder / "result.json").write_bytes(b"\xff\xfe\x00"),
+    "a missing tensor": lambda folder: stages.save_file({}, folder / "tensors.safetensors"),
+    "an empty folder": lambda folder: (shutil.rmtree(folder), folder.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_copy_is_computed_again(damage, start, data_root):
+    first = start().stage("draw", {"n": 3}, study)
+    (folder,) = (data_root / "stages" / "a_page").iterdir()
+    damage(folder)
+    second = start().stage("draw", {"n": 3}, study)
+    assert second["mark"] != first["mark"]
+    assert same(second["numbers"], first["numbers"])
+    assert same(start().stage("draw", {"n": 3}, study), second), "and kept again"
+    assert folders(data_root) == [folder.name]
+
+
+def test_a_copy_that_cannot_be_replaced_does_not_stop_the_run(start, data_root):
+    first = start().stage("draw", {"n": 3}, study)
+    (folder,) = (data_root / "stages" / "a_page").iterdir()
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+    assert same(start().stage("draw", {"n": 3}, study)["numbers"], first["numbers"])
+
+
+@pytest.mark.parametrize("writer", ["save_file", "json.dumps"])
+def test_a_run_stopped_while_writing_leaves_nothing(writer, start, data_root, monkeypatch):
+    def stop(*arguments):
+        if writer == "save_file":
+            arguments[1].write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    run = start()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if writer == "save_file":
+            patch.setattr(stages, "save_file", stop)
+            run.stage("draw", {"n": 3}, study)
+        else:
+            key_parts = stages.as_kept(study(3))
+            patch.setattr(json, "dumps", stop)
+            stages.keep(data_root / "stages" / "a_page" / "draw", key_parts, {})
+    assert folders(data_root) == []
+    first = start().stage("draw", {"n": 3}, study)
+    assert same(start().stage("draw", {"n": 3}, study), first)
+
+
+def test_a_stage_that_fails_keeps_nothing_and_puts_the_generators_back(start, data_root):
+    def fails(n):
+        torch.rand(n)
+        raise ZeroDivisionError
+
+    run, before = start(), torch.get_rng_state()
+    with pytest.raises(ZeroDivisionError):
+        run.stage("draw", {"n": 3}, fails)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert folders(data_root) == []
+
+
+def test_a_root_that_cannot_be_written_is_said_and_the_run_goes_on(start, tmp_path, monkeypatch, capsys):
+    expected = start().stage("draw", {"n": 3}, study)["numbers"]
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "file"))
+    found = start().stage("draw", {"n": 3}, study)
+    assert same(found["numbers"], expected)
+    said = capsys.readouterr().out
+    assert said.startswith(f"step “draw” could not be kept under {tmp_path / 'file' / 'stages' / 'a_page'}: ")
+    assert said.endswith("; the run goes on\n")
+
+
+def pair(n):
+    return (torch.zeros(n), np.float32(0.5)), n
+
+
+def test_a_full_disk_is_said_and_the_result_is_as_ever(start, data_root, capsys):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        found = start().stage("pair", {"n": 100_000}, pair)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert same(found, [[torch.zeros(100_000), 0.5], 100_000])
+    assert "step “pair” could not be kept under" in capsys.readouterr().out
+    assert folders(data_root) == []
+
+
+KERNEL = """
+import functools
+import os
+import random
+import numpy as np
+import torch
+
+RATE = 0.5
+
+
+def helper(x):
+    return RATE * x
+
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return helper(x)
+
+
+@torch.no_grad()
+def decorated(x):
+    return Net()(x)
+
+
+one = two = three = four = helper
+
+
+def study(n):
+    numbers = [torch.rand(n), np.random.rand(n), random.random()]
+    total = four(three(two(one(decorated(torch.ones(n))))))
+    return {"numbers": numbers, "mark": os.urandom(8).hex(), "sum": total}
+"""
+
+
+def in_a_kernel(*sources):
+    """What the cells print in a fresh Jupyter kernel."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    outputs = [output for each in notebook.cells for output in each.outputs]
+    return "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
+
+
+def test_in_a_kernel_a_new_process_reuses_the_stage_or_draws_the_same_numbers(start, data_root, tmp_path):
+    """The first computation is here, under another hash seed and by another compiler of cells."""
+    first = start().stage("draw", {"n": 3}, cell(KERNEL)["study"])
+    printed = in_a_kernel(
+        "from helpers.run import start\nrun = start('a_page', seed=3)",
+        KERNEL,
+        "found = run.stage('draw', {'n': 3}, study)\nprint(found['mark'], [x.tolist() for x in found['numbers'][:2]])",
+        f"os.environ['COURSE_DATA'] = {str(tmp_path)!r}",
+        "found = run.stage('draw', {'n': 3}, study)\nprint(found['mark'], [x.tolist() for x in found['numbers'][:2]])",
+        "def helper(x):\n    return RATE * x + 1\n",
+        "found = run.stage('draw', {'n': 3}, study)\nprint(found['sum'].tolist())",
+    )
+    numbers = str([values.tolist() for values in first["numbers"][:2]])
+    reused, computed, changed = printed.splitlines()
+    assert reused == f"{first['mark']} {numbers}"
+    assert computed.endswith(numbers)
+    assert not computed.startswith(first["mark"])
+    assert changed == str([1.5 / 16] * 3)  # only the class and the decorated function see the new `helper`
