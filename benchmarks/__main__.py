@@ -7,8 +7,6 @@ import multiprocessing
 import os
 import pkgutil
 import statistics
-import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import psutil
 from tqdm import tqdm
 
 import benchmarks
+from benchmarks._call import call
 from helpers.press.pages import write_whole
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -28,20 +27,10 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_"))
 
 
-def measure(name: str, way: str, quick: bool) -> tuple[object, float, float]:
-    """(what `way` returned, seconds, peak memory of this process in MB) for one call."""
-    from helpers import device
-
-    module = importlib.import_module(f"benchmarks.{name}")
-    began = time.perf_counter()
-    found = getattr(module, way)(quick)
-    return found, time.perf_counter() - began, device.peak_memory_mb()
-
-
 def apart(name: str, way: str, quick: bool):
-    """`measure` in a fresh process, so that neither way warms up or burdens the other."""
+    """One call in a fresh process, so that neither way warms up or burdens the other."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, name, way, quick).result()
+        return pool.submit(call, name, way, quick).result()
 
 
 def compare(name: str, rounds: int, quick: bool) -> dict:
@@ -122,5 +111,4 @@ def _write(rows: list[dict], rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(RESULTS.parents[1]))
     main(prog_name="python -m benchmarks")

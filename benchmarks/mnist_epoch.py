@@ -48,9 +48,9 @@ def step(X: Tensor, Y: Tensor, parameters: list[Tensor]) -> None:
     W1, b1, W2, b2 = parameters
     S = torch.addmm(b1, X, W1).neg_().exp_().add_(1).reciprocal_()
     Z2 = torch.addmm(b2, S, W2)
-    E = torch.exp(Z2 - Z2.amax(1, keepdim=True))
-    grad_Z2 = (E / E.sum(1, keepdim=True) - Y) / len(X)
-    grad_Z1 = (grad_Z2 @ W2.T) * S * (1 - S)
+    E = Z2.sub_(Z2.amax(1, keepdim=True)).exp_()
+    grad_Z2 = E.div_(E.sum(1, keepdim=True)).sub_(Y).div_(len(X))
+    grad_Z1 = (grad_Z2 @ W2.T).mul_(S).mul_(1 - S)
     W1.addmm_(X.T, grad_Z1, alpha=-LR)
     b1.sub_(grad_Z1.sum(0), alpha=LR)
     W2.addmm_(S.T, grad_Z2, alpha=-LR)

@@ -1,5 +1,6 @@
 """The course's figures: one style, colour-blind-safe, deterministic.  Each function returns its Axes."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -44,7 +45,9 @@ def use_style() -> None:
 def _svg(figure: Figure) -> str | None:
     if getattr(figure, "is_picture", False):
         return None
-    return print_figure(figure, "svg", metadata={"Date": None, "Creator": None})
+    svg = print_figure(figure, "svg", metadata={"Date": None, "Creator": None})
+    svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)  # hundredths of a point do
+    return re.sub(r"\s*\n\s*", " ", svg)
 
 
 def _png(figure: Figure) -> bytes | None:

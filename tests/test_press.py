@@ -148,6 +148,11 @@ BROKEN = {
     "not a notebook": ("[1, 2]", "cannot be read as a notebook"),
     "no cells": ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "cannot be read as a notebook"),
     "empty": ("", "cannot be read as a notebook"),
+    "an incomplete cell": (
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, '
+        '"cells": [{"cell_type": "code", "id": "a", "metadata": {"tags": ["parameters"]}, "source": "seed = 1"}]}',
+        "is a required property",
+    ),
 }
 
 

@@ -37,17 +37,14 @@ def stamp(source: Source, values: dict) -> dict:
 def prepare(source: Source, ran: nbformat.NotebookNode, made_from: dict) -> nbformat.NotebookNode:
     """The page of an executed notebook: the source's cells with the outputs of what ran, and its stamp.
 
-    Raises Refused where a cell wrote to stderr (the book would not build), where there is no record, and where the
-    source changed on disk before it ran.
+    Raises Refused where a cell wrote to stderr (the book would not build) or the source changed before it ran.
     """
-    record(ran)
     for cell in ran.cells:
         if INJECTED in cell.metadata.get("tags", []):
             cell.id, cell.metadata = INJECTED, {"tags": [INJECTED]}
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 raise Refused(f"cell {cell.id} wrote to stderr: {output.text[:300]}")
-            output.get("metadata", {}).pop("execution", None)  # times
     ran.metadata["course"]["published"] = made_from
     if code_changes(source, ran):
         raise Refused("the notebook changed before it ran: publish it again")
@@ -110,7 +107,7 @@ def replaceable(repository: Repository, slug: str, real: bool) -> nbformat.Noteb
 def place(repository: Repository, slug: str, page: nbformat.NotebookNode) -> str:
     """Put a page where the book finds it, whole or not at all, and rebuild the index; returns what was done.
 
-    Raises Refused for a page that is too big or would replace real data's by a stand-in's, and for a full disk.
+    Raises Refused for a page without a record, too big, or from a stand-in over one from real data; for a full disk.
     """
     text = nbformat.writes(page) + "\n"
     if len(text.encode()) > MAX_BYTES:
