@@ -202,6 +202,12 @@ def test_a_page_with_another_result_is_replaced(root, runs, change):
     assert_indexed(root)
 
 
+def test_a_publish_carries_changed_text_too(root, runs):
+    edit(root, set_source("before", "One draw", "A draw"))
+    assert press("publish", SLUG).output.startswith(f"{SLUG}: published")
+    assert press("status").exit_code == 0
+
+
 def test_the_same_run_makes_the_same_bytes(root, runs):
     runs(another_draw)
     press("publish", "--again", SLUG)
@@ -766,16 +772,13 @@ def test_a_killed_publish_leaves_old_or_new_and_the_next_one_does_only_what_is_m
     assert_indexed(root)
 
 
-@posix
-def test_sync_repairs_the_index_after_a_kill_too(killed, published, tmp_path, monkeypatch):
-    shutil.copytree(killed["write 2"], tmp_path / "course")
-    root = tmp_path / "course"
+@pytest.mark.parametrize("command", [["sync"], ["publish", SLUG]])
+def test_what_a_killed_publish_left_is_cleared_though_nothing_is_to_be_written(root, runs, command):
+    before = files(root / "book")
     (root / "book" / ".results.json.partial").write_text("{", encoding="utf-8")
-    shutil.copy(published / "book" / "results.json", root / "book")
-    monkeypatch.setenv("COURSE_REPOSITORY", str(root))
-    assert press("sync").exit_code == 0
-    assert results(root)["assignments"][SLUG]["metrics"]["draw"] == 0.125
-    assert_indexed(root)
+    page(root).with_name(f".{SLUG}.ipynb.partial").write_text("{", encoding="utf-8")
+    assert press(*command).exit_code == 0
+    assert files(root / "book") == before
 
 
 def wait_for(condition, seconds=60):

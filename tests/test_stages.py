@@ -22,11 +22,11 @@ from helpers.datasets import Images
 CELLS = itertools.count()
 
 
-def cell(source):
+def cell(source, module="__main__"):
     """The names of a notebook of one cell, compiled as a Jupyter kernel does: in __main__, its text in linecache."""
     path = f"/tmp/ipykernel_0/{next(CELLS)}.py"
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
-    names = {"__name__": "__main__"}
+    names = {"__name__": module}
     exec(compile(source, path, "exec"), names)
     return names
 
@@ -107,6 +107,9 @@ def square(x):
 
 class Layer(torch.nn.Module):
     width = 6
+
+    def __init_subclass__(cls):
+        cls.height = 800
 
     def forward(self, x):
         return square(x)
@@ -201,6 +204,7 @@ CHANGES = {
     "function called by a method": ("x**2", "x**3"),
     "class attribute": ("width = 6", "width = 7"),
     "base class": ("class Net(Layer)", "class Net(torch.nn.Linear)"),
+    "hook of a class": ("height = 800", "height = 801"),
     "initialiser": ("self.first = 1", "self.first = 2"),
     "static method": ("x + 400", "x + 401"),
     "class method": ("or 500", "or 501"),
@@ -239,6 +243,18 @@ study = outer(2)
 @pytest.mark.parametrize(("old", "new"), [("size = 1", "size = 3"), ("outer(2)", "outer(3)")])
 def test_a_global_and_a_closure_variable_of_one_name_both_count(old, new):
     assert key(HIDDEN.replace(old, new)) != key(HIDDEN)
+
+
+@pytest.mark.parametrize(("old", "new"), [("size = 1", "size = 3"), ("size = 2", "size = 3")])
+def test_globals_of_one_name_in_two_files_both_count(old, new):
+    def keys(page, tools):
+        names = cell(page)
+        names["helper"] = cell(tools, "tools")["helper"]
+        return stages.code_key(names["study"], "study")
+
+    page = "size = 1\ndef study(x):\n    return size * helper(x)\n"
+    tools = "size = 2\ndef helper(x):\n    return x + size\n"
+    assert keys(page.replace(old, new), tools.replace(old, new)) != keys(page, tools)
 
 
 @pytest.mark.parametrize("name", ["twice", "deeper", "factorial"])
@@ -308,6 +324,7 @@ DIFFERENT = [
     *(ARANGE.reshape(3, 2), ARANGE.reshape(2, 3).T, ARANGE[:0], ARANGE[:0].reshape(0, 3), ARANGE[1]),
     *(ARANGE.numpy(), np.float32(1), np.ones(0), np.ones((0, 3)), np.ones(3, ">f8"), np.ones(3)),
     *(np.array(["a", "b"]), np.array(["a", "c"]), np.array(["2026-01-01"], "M8[D]")),
+    *(torch.zeros(2), torch.zeros(2, dtype=torch.int32), np.zeros(2, np.float32), np.zeros(2, np.int32)),
 ]
 
 

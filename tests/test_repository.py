@@ -1,0 +1,56 @@
+"""What a stranger relies on: pins, sizes, the two commands, and nothing of the data in the repository."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+from conftest import ROOT
+
+
+def requirement_lines(path):
+    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line and not line.startswith("-")]
+
+
+def test_every_direct_dependency_is_pinned_and_stands_in_the_lock():
+    locked = dict(
+        re.match(r"([A-Za-z0-9._-]+)==(\S+)", line).groups() for line in requirement_lines(ROOT / "requirements.lock")
+    )
+    locked = {name.lower().replace("_", "-"): version for name, version in locked.items()}
+    direct = requirement_lines(ROOT / "requirements.txt") + requirement_lines(ROOT / "book" / "requirements.txt")
+    for line in direct:
+        name, version = line.split("==")
+        assert locked[name.lower()] == version, line
+
+
+def test_the_lock_has_no_local_version_suffix():
+    for line in requirement_lines(ROOT / "requirements.lock"):
+        assert "+" not in line.split(";")[0], line
+
+
+def test_the_book_needs_no_torch():
+    names = " ".join(requirement_lines(ROOT / "book" / "requirements.txt"))
+    assert "torch" not in names
+    assert "papermill" not in names
+
+
+@pytest.mark.parametrize(("folder", "limit"), [("helpers", 2000), ("helpers/press", 800)])
+def test_the_helpers_stay_thin(folder, limit):
+    paths = [path for path in (ROOT / folder).rglob("*.py") if folder != "helpers" or "press" not in path.parts]
+    lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert sum(lines.values()) <= limit
+    assert {name: count for name, count in lines.items() if count > 250} == {}
+
+
+def test_no_data_set_is_committed():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("this is no git checkout")
+    forbidden = re.compile(r"(ubyte|\.bin|\.csv|\.jpe?g|\.safetensors|\.pkl|\.zip|\.tar|\.gz)$")
+    assert [name for name in tracked.stdout.splitlines() if forbidden.search(name)] == []
+
+
+def test_the_citation_file_is_valid_yaml_with_what_a_citation_needs():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors", "version"} <= set(cited)
