@@ -8,13 +8,16 @@ from __future__ import annotations
 import difflib
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from helpers.datasets import store
 
 if TYPE_CHECKING:  # `import helpers.datasets` loads no torch
     from torch import Tensor
 
-NAMES = ("mnist",)
+NAMES = ("mnist", "movielens")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,6 +46,12 @@ class Images:
 
     def __repr__(self) -> str:
         return f"<{self.describe()}>"
+
+
+def broken(path: Path, what: str) -> store.BrokenData:
+    """The error to raise where the file `path` is there and not as it should be."""
+    remedy = 'run "make data", which keeps the old folder beside the new, or pass data="standin"'
+    return store.BrokenData(f"{path} {what}: {remedy}")
 
 
 def find(name: str) -> ModuleType:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers.datasets import Images, standins, store
+from helpers.datasets import Images, broken, standins, store
 from helpers.fingerprint import digest
 
 TITLE = "MNIST"
@@ -67,7 +67,7 @@ def fetch(root: str | os.PathLike | None = None, mirrors: Sequence[str] = MIRROR
             urls = [f"{mirror}{name}.gz" for mirror in mirrors]
             store.unpack(store.download(TITLE, urls, archives / f"{name}.gz", md5=packed), fresh)
             if store.checksum(fresh / name, "md5") != unpacked:
-                raise _broken(archives / f"{name}.gz", "does not hold the published file")
+                raise broken(archives / f"{name}.gz", "does not hold the published file")
 
     store.install(TITLE, folder, build, intact=_readable)
     shutil.rmtree(archives, ignore_errors=True)
@@ -91,7 +91,7 @@ def _read(root: Path) -> Images:
     if not any(there):
         raise store.missing(TITLE, root)
     if not all(there):
-        raise _broken(_folder(root) / list(FILES)[there.index(False)], "is missing, and others are there")
+        raise broken(_folder(root) / list(FILES)[there.index(False)], "is missing, and others are there")
     tensors, md5s = _arrays(_folder(root))
     official = md5s == [unpacked for _, unpacked in FILES.values()]
     return Images(
@@ -110,11 +110,11 @@ def _arrays(folder: Path) -> tuple[list[Tensor], list[str]]:
         X, X_md5 = _idx(folder / images, 3)
         y, y_md5 = _idx(folder / labels, 1)
         if X.shape[1:] != (28, 28):
-            raise _broken(folder / images, f"holds pictures of {X.shape[1]} × {X.shape[2]}, not 28 × 28")
+            raise broken(folder / images, f"holds pictures of {X.shape[1]} × {X.shape[2]}, not 28 × 28")
         if len(X) != len(y):
-            raise _broken(folder / labels, f"holds {len(y):,} labels for {len(X):,} pictures")
+            raise broken(folder / labels, f"holds {len(y):,} labels for {len(X):,} pictures")
         if y.max() > 9:
-            raise _broken(folder / labels, f"holds the label {y.max()}, which is no digit")
+            raise broken(folder / labels, f"holds the label {y.max()}, which is no digit")
         tensors += [X.unsqueeze(1), y.long()]
         md5s += [X_md5, y_md5]
     return tensors, md5s
@@ -125,20 +125,15 @@ def _idx(path: Path, dims: int) -> tuple[Tensor, str]:
     try:
         content = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
-        raise _broken(path, f"cannot be read ({error.strerror})") from error
+        raise broken(path, f"cannot be read ({error.strerror})") from error
     head = 4 + 4 * dims
     if len(content) < head or content[:4].tolist() != [0, 0, 8, dims]:
-        raise _broken(path, f"is no IDX file of unsigned bytes in {dims} dimension{'s' * (dims > 1)}")
+        raise broken(path, f"is no IDX file of unsigned bytes in {dims} dimension{'s' * (dims > 1)}")
     sizes = struct.unpack(f">{dims}I", content[4:head])
     values = content[head:]
     if len(values) != math.prod(sizes):
-        raise _broken(path, f"holds {len(values):,} values where its header promises {math.prod(sizes):,}")
+        raise broken(path, f"holds {len(values):,} values where its header promises {math.prod(sizes):,}")
     if not len(values):
-        raise _broken(path, "is empty but for its header")
+        raise broken(path, "is empty but for its header")
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return torch.from_numpy(values).reshape(sizes), md5
-
-
-def _broken(path: Path, what: str) -> store.BrokenData:
-    remedy = 'run "make data", which keeps the old folder beside the new, or pass data="standin"'
-    return store.BrokenData(f"{path} {what}: {remedy}")

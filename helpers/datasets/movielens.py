@@ -16,15 +16,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from helpers.datasets import standins, store
+from helpers.datasets import broken, standins, store
 from helpers.fingerprint import digest
 
 TITLE = "MovieLens"
 MIRRORS = ("https://files.grouplens.org/datasets/movielens/",)
-ARCHIVE, ARCHIVE_SHA256 = (
-    "ml-latest-small.zip",
-    "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
-)
+ARCHIVE = "ml-latest-small.zip"
+ARCHIVE_SHA256 = "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"
 HEADERS = {"movies.csv": "movieId,title,genres", "ratings.csv": "userId,movieId,rating,timestamp"}
 SHA256 = {  # of the published files, which that archive holds
     "movies.csv": "5a5f32dd9bb3797b8e728a1b98958789d2b13f294a69fdfbc5727f8a9611aa07",
@@ -114,7 +112,7 @@ def fetch(root: str | os.PathLike | None = None, mirrors: Sequence[str] = MIRROR
         store.unpack(archive, fresh)
         inner = fresh / folder.name  # the archive holds one folder
         if not all((inner / name).is_file() for name in HEADERS) or _parsed(inner)[2]:
-            raise _broken(archive, "does not hold the published files")
+            raise broken(archive, "does not hold the published files")
         for entry in sorted(inner.iterdir()):
             entry.replace(fresh / entry.name)
         inner.rmdir()
@@ -141,7 +139,7 @@ def _read(root: Path) -> Ratings:
     if not any(there):
         raise store.missing(TITLE, root)
     if not all(there):
-        raise _broken(_folder(root) / list(HEADERS)[there.index(False)], "is missing, and the other is there")
+        raise broken(_folder(root) / list(HEADERS)[there.index(False)], "is missing, and the other is there")
     movies, ratings, altered, content = _parsed(_folder(root))
     raters, rated, stars, seconds = (torch.tensor(column) for column in zip(*ratings, strict=True))
     user_ids, users = raters.unique(return_inverse=True)
@@ -177,9 +175,9 @@ def _movies(path: Path) -> tuple[dict[int, tuple[str, str]], str]:
     for where, (movie, title, genres) in _rows(path):
         number = _whole(where, path, movie, "movieId")
         if number in found:
-            raise _broken(path, f"line {where}: movie {number} stands there a second time")
+            raise broken(path, f"line {where}: movie {number} stands there a second time")
         if not title.strip():
-            raise _broken(path, f"line {where}: movie {number} has no title")
+            raise broken(path, f"line {where}: movie {number} has no title")
         found[number] = (title, genres)
     return found, store.checksum(path)
 
@@ -192,9 +190,9 @@ def _ratings(path: Path, row_of: dict[int, int]) -> tuple[list[tuple], str]:
         user, movie = _whole(where, path, user, "userId"), _whole(where, path, movie, "movieId")
         seconds, value = _whole(where, path, seconds, "timestamp"), _stars(where, path, stars)
         if movie not in row_of:
-            raise _broken(path, f"line {where}: movie {movie} is not in movies.csv")
+            raise broken(path, f"line {where}: movie {movie} is not in movies.csv")
         if (user, movie) in pairs:
-            raise _broken(path, f"line {where}: user {user} rates movie {movie} a second time")
+            raise broken(path, f"line {where}: user {user} rates movie {movie} a second time")
         pairs.add((user, movie))
         found.append((user, row_of[movie], value, seconds))
         canonical.update(f"{user},{movie},{value:.1f},{seconds}\r\n".encode())
@@ -210,24 +208,24 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         for row in reader:
             where += 1
             if where == 1 and row != header:
-                raise _broken(path, f"line 1: the header is {','.join(row)[:60]!r}, not {','.join(header)!r}")
+                raise broken(path, f"line 1: the header is {','.join(row)[:60]!r}, not {','.join(header)!r}")
             if len(row) != len(header):
-                raise _broken(path, f"line {reader.line_num}: {len(row)} columns instead of {len(header)}")
+                raise broken(path, f"line {reader.line_num}: {len(row)} columns instead of {len(header)}")
             if where > 1:
                 yield reader.line_num, row
     except OSError as error:
-        raise _broken(path, f"cannot be read ({error.strerror})") from error
+        raise broken(path, f"cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise _broken(path, f"is no UTF-8 text (byte {error.start:,})") from error
+        raise broken(path, f"is no UTF-8 text (byte {error.start:,})") from error
     except csv.Error as error:
-        raise _broken(path, f"line {reader.line_num}: {error}") from error
+        raise broken(path, f"line {reader.line_num}: {error}") from error
     if where < 2:
-        raise _broken(path, "has no rows")
+        raise broken(path, "has no rows")
 
 
 def _whole(where: int, path: Path, text: str, column: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise _broken(path, f"line {where}: {column} is {text!r}, which is no whole number")
+        raise broken(path, f"line {where}: {column} is {text!r}, which is no whole number")
     return int(text)
 
 
@@ -235,12 +233,7 @@ def _stars(where: int, path: Path, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise _broken(path, f"line {where}: rating is {text!r}, which is no number") from None
+        raise broken(path, f"line {where}: rating is {text!r}, which is no number") from None
     if value not in STARS:
-        raise _broken(path, f"line {where}: rating is {text}, not one of 0.5, 1, 1.5 … 5")
+        raise broken(path, f"line {where}: rating is {text}, not one of 0.5, 1, 1.5 … 5")
     return value
-
-
-def _broken(path: Path, what: str) -> store.BrokenData:
-    remedy = 'run "make data", which keeps the old folder beside the new, or pass data="standin"'
-    return store.BrokenData(f"{path} {what}: {remedy}")

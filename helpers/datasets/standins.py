@@ -76,41 +76,16 @@ def _laid(boxes: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
 
 
 TASTES = {  # genres, comma-separated → first words and last words of titles
-    "Adventure|Drama": (
-        "Silent Distant Lunar Frozen Final Fading",
-        "Orbit Signal Horizon Comet Descent Beacon",
-    ),
-    "Animation|Children": (
-        "Clever Tiny Sleepy Curious Brave Lucky",
-        "Penguin Teapot Dragon Kite Hedgehog Puppet",
-    ),
-    "Children|Comedy": (
-        "Grandpa's Holiday Monday Birthday School Picnic",
-        "Surprise Mix-Up Caravan Disaster Recipe Visit",
-    ),
+    "Adventure|Drama": ("Silent Distant Lunar Frozen Final Fading", "Orbit Signal Horizon Comet Descent Beacon"),
+    "Animation|Children": ("Clever Tiny Sleepy Curious Brave Lucky", "Penguin Teapot Dragon Kite Hedgehog Puppet"),
+    "Children|Comedy": ("Rainy Holiday Monday Birthday School Picnic", "Surprise Mix-Up Caravan Disaster Recipe Visit"),
     "Western": ("Dusty Lonesome Bitter Painted Iron Empty", "Canyon Saddle Ferry Frontier Posse Prairie"),
-    "Horror": (
-        "Crooked Whispering Hollow Pale Buried Nameless",
-        "Cellar Orchard Lantern Choir Staircase Marsh",
-    ),
-    "Drama|Romance": (
-        "Autumn Parisian Borrowed Tender Hidden Gentle",
-        "Letters Waltz Garden Promise Harvest Summer",
-    ),
-    "Crime|Thriller": (
-        "Double Marked Cold Perfect Stolen Rusty",
-        "Ledger Alibi Witness Harbour Verdict Cipher",
-    ),
-    "Documentary": (
-        "Inside Beyond Under Along Against Before",
-        "Glaciers Machines Monsoons Archives Reefs Markets",
-    ),
+    "Horror": ("Crooked Whispering Hollow Pale Buried Nameless", "Cellar Orchard Lantern Choir Staircase Marsh"),
+    "Drama|Romance": ("Autumn Parisian Borrowed Tender Hidden Gentle", "Letters Waltz Garden Promise Harvest Summer"),
+    "Crime|Thriller": ("Double Marked Cold Perfect Stolen Rusty", "Ledger Alibi Witness Harbour Verdict Cipher"),
+    "Documentary": ("Inside Beyond Under Along Against Before", "Glaciers Machines Monsoons Archives Reefs Markets"),
 }
-ASKED = (
-    "Apollo 13 (1995)",
-    "Toy Story (1995)",
-    "Home Alone (1990)",
-)  # the most popular of the first three tastes
+ASKED = ("Apollo 13 (1995)", "Toy Story (1995)", "Home Alone (1990)")  # the most popular of the first three tastes
 PER_TASTE, NO_TASTE, UNRATED, USERS = 36, 40, 32, 240
 
 
