@@ -43,7 +43,7 @@ run.use(mnist)
 MEASURE = """draw = random.random() + float(np.random.rand()) + torch.rand(1).item()
 run.record("draw", draw, interval=(0, 3), n=epochs, seeds=1, reported="about 1.5")
 run.record("clock", time.perf_counter(), timing=True, reported=1)
-print("one")
+print("one", flush=True)
 print("two")
 """
 RECORD = {  # what `Run.finish` leaves, for notebooks that need no torch

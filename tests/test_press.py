@@ -309,6 +309,11 @@ def test_a_sweep_runs_every_combination_and_ends_with_a_table_and_a_csv(root, ta
     assert line.split()[1:] == ["0.0333333", "0.00333333", "0.0666667", "0.00666667"]
 
 
+def test_a_sweep_goes_over_set_and_set_over_the_profile(tasks):
+    press("run", "--profile", "full", "--set", "epochs=9", "--set", "scale=1", "--sweep", "epochs=1,2", SLUG)
+    assert [task.values for task in tasks] == [{"epochs": 1, "scale": 1}, {"epochs": 2, "scale": 1}]
+
+
 def test_a_sweep_of_all_notebooks_needs_the_parameter_in_each(root, tasks):
     press("run", "--sweep", "seed=1,2")
     assert [(task.slug, task.values["seed"]) for task in tasks] == [(SLUG, 1), (SLUG, 2), (REAL, 1), (REAL, 2)]

@@ -220,11 +220,12 @@ def test_the_same_run_makes_the_same_bytes(root, runs):
 def test_a_run_after_helpers_changed_is_noted_and_made_again(root, runs):
     old = read(root)
     old.metadata.course.published.modules["helpers.run"] = "0" * 16
+    old.metadata.course.published.modules["helpers.since_removed"] = "0" * 16
     del old.metadata.course.published.modules["helpers.device"]
     nbformat.write(old, page(root))
     result = press("status")
     assert result.exit_code == 0, "the page still shows what its source says"
-    assert "helpers changed since it ran: helpers.device, helpers.run" in result.output
+    assert "helpers changed since it ran: helpers.device, helpers.run, helpers.since_removed" in result.output
     press("publish", SLUG)
     assert runs.ran == [SLUG]
     assert "helpers changed" not in press("status").output
