@@ -103,5 +103,6 @@ def test_the_quick_profile_runs_on_real_data(slug, tmp_path):
     path = ROOT / "notebooks" / f"{slug}.ipynb"
     outcome = execution.execute(execution.Task(slug, path, tmp_path / path.name, {"data": "real"}))
     assert outcome.error == ""
-    assert all(origin.startswith("real") for origin in outcome.record["data"].values())
+    assert pages.is_real(outcome.record)
+    assert set(Repository(ROOT).source(slug).datasets) <= set(outcome.record["data"])
     assert [claim["text"] for claim in outcome.record["claims"] if claim["verdict"] == "fails"] == []
