@@ -16,6 +16,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install Debian's package chromium"),
     pytest.mark.xdist_group("browser"),
 ]
+WIDE = {"width": 1400, "height": 900}
 NAMES = re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 KNOWN_ERRORS = ("Got invalid theme mode",)
@@ -46,13 +47,13 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def visit(browser, address):
-    """visit(name, width, scheme) → (page, requests to elsewhere, script errors)."""
+    """visit(name, scheme) → (page, requests to elsewhere, script errors)."""
     contexts = []
 
-    def go(name, width=1400, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    def go(name, scheme="light"):
+        context = browser.new_context(viewport=WIDE, color_scheme=scheme)
         contexts.append(context)
         page, outside, errors = context.new_page(), [], []
         page.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else outside.append(r.url))
@@ -69,9 +70,16 @@ def visit(browser, address):
         context.close()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_page_stands_alone_and_sets_its_maths(visit, name):
-    page, outside, errors = visit(name)
+@pytest.fixture(scope="module", params=NAMES)
+def visited(visit, request):
+    """Every page of the book, opened once for the tests that only look: setting the maths takes seconds."""
+    page, outside, errors = visit(request.param)
+    yield page, outside, errors
+    page.close()
+
+
+def test_a_page_stands_alone_and_sets_its_maths(visited):
+    page, outside, errors = visited
     assert outside == []
     assert errors == []
     set_, wanted = page.locator("mjx-container").count(), page.locator(".math").count()
@@ -80,9 +88,10 @@ def test_a_page_stands_alone_and_sets_its_maths(visit, name):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", NAMES)
-def test_a_page_is_accessible(visit, name, scheme):
-    page, _, _ = visit(name, scheme=scheme)
+def test_a_page_is_accessible(visited, scheme):
+    page, _, _ = visited
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_selector(f'html[data-theme="{scheme}"]', state="attached")
     found = Axe().run(page).response["violations"]
     new = {}
     for violation in found:
@@ -92,15 +101,17 @@ def test_a_page_is_accessible(visit, name, scheme):
     assert new == {}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_page_fits_a_phone(visit, name):
-    page, _, _ = visit(name, width=390)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_a_page_fits_a_phone(visited):
+    page, _, _ = visited
+    page.set_viewport_size({"width": 390, "height": 900})
+    width = page.evaluate("document.documentElement.scrollWidth")
+    page.set_viewport_size(WIDE)
+    assert width <= 390
 
 
 def test_dark_mode_is_dark(visit):
     def ground(scheme):
-        page, _, _ = visit("index", scheme=scheme)
+        page, _, _ = visit("index", scheme)
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
         return sum(int(part) for part in re.findall(r"\d+", colour)[:3])
 
