@@ -76,18 +76,22 @@ def homework(quick: bool) -> list[np.ndarray]:
 
 @torch.inference_mode()
 def book(quick: bool) -> list[np.ndarray]:
-    """The epoch as the page does it: slices of tensors, the derived gradient, and only the rows that a batch names."""
+    """The epoch as the page does it: slices of tensors, the derived gradient, and only the rows that a batch names.
+
+    Users' rows are (1, p, b) and movies' (c, q, 1), so that one product gives p · q + b + c.
+    """
     users, movies, stars = rows(quick)
     mean, (P, Q, b, c) = stars.mean(), start()
-    flat_b, flat_c = b.view(-1), c.view(-1)
+    U = torch.cat([torch.ones(len(P), 1), P, b], 1)
+    V = torch.cat([c, Q, torch.ones(len(Q), 1)], 1)
     for u, i, targets in minibatches(users, movies, stars, batch_size=BATCH_SIZE):
-        p, q = P[u], Q[i]
-        error = targets - ((p * q).sum(1) + flat_b[u] + flat_c[i] + mean)
-        P.index_add_(0, u, error[:, None] * q, alpha=2 * LR)
-        Q.index_add_(0, i, error[:, None] * p, alpha=2 * LR)
-        flat_b.index_add_(0, u, error, alpha=2 * LR)
-        flat_c.index_add_(0, i, error, alpha=2 * LR)
-    return [table.numpy() for table in (P, Q, b, c)]
+        x, y = U.index_select(0, u), V.index_select(0, i)
+        error = (targets - mean - (x * y).sum(1))[:, None]
+        step_x, step_y = error * y, error * x
+        step_x[:, 0] = step_y[:, -1] = 0
+        U.index_add_(0, u, step_x, alpha=2 * LR)
+        V.index_add_(0, i, step_y, alpha=2 * LR)
+    return [table.numpy() for table in (U[:, 1:-1], V[:, 1:-1], U[:, -1:], V[:, :1])]
 
 
 def same(a: list[np.ndarray], b: list[np.ndarray]) -> None:

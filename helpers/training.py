@@ -6,7 +6,6 @@ Page "A network from raw tensors" introduces it, and compares it with a loop wri
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -47,10 +46,6 @@ class History:
         if self.rows and column not in self.rows[0]:
             raise KeyError(f"no column {column!r}: there are {', '.join(self.rows[0])}")
         return [row[column] for row in self.rows]
-
-    def frame(self) -> pd.DataFrame:
-        """All rows as a data frame."""
-        return pd.DataFrame(self.rows)
 
 
 @torch.inference_mode()

@@ -1,5 +1,6 @@
 """MovieLens' reader against pandas', its faults, its download, and the tastes planted in its stand-in."""
 
+import dataclasses
 import hashlib
 import io
 import subprocess
@@ -100,12 +101,12 @@ BAD_RATINGS = {
     "a column less": (RATINGS.replace("7,1,5.0,1537109090", "7,1,5.0"), "line 5: 3 columns instead of 4"),
     "a column more": (RATINGS.replace("3,90,0.5", "3,90,0,5"), "line 3: 5 columns instead of 4"),
     "an empty line": (RATINGS.replace("3,90", "\r\n3,90"), "line 3: 0 columns instead of 4"),
-    "a word": (RATINGS.replace("3.5", "good"), "line 4: rating is 'good', which is no number"),
-    "nothing": (RATINGS.replace("3.5", ""), "line 4: rating is '', which is no number"),
-    "not a number": (RATINGS.replace("3.5", "nan"), "line 4: rating is nan, not one of 0.5, 1, 1.5 … 5"),
-    "too high": (RATINGS.replace("5.0", "5.5"), "line 5: rating is 5.5, not one of 0.5, 1, 1.5 … 5"),
-    "zero": (RATINGS.replace("0.5", "0.0"), "line 3: rating is 0.0, not one of 0.5, 1, 1.5 … 5"),
-    "between": (RATINGS.replace("3.5", "3.7"), "line 4: rating is 3.7, not one of 0.5, 1, 1.5 … 5"),
+    "a word": (RATINGS.replace("3.5", "good"), "line 4: rating is 'good', not one of 0.5, 1, 1.5 … 5"),
+    "nothing": (RATINGS.replace("3.5", ""), "line 4: rating is '', not one of 0.5, 1, 1.5 … 5"),
+    "not a number": (RATINGS.replace("3.5", "nan"), "line 4: rating is 'nan', not one of 0.5, 1, 1.5 … 5"),
+    "too high": (RATINGS.replace("5.0", "5.5"), "line 5: rating is '5.5', not one of 0.5, 1, 1.5 … 5"),
+    "zero": (RATINGS.replace("0.5", "0.0"), "line 3: rating is '0.0', not one of 0.5, 1, 1.5 … 5"),
+    "between": (RATINGS.replace("3.5", "3.7"), "line 4: rating is '3.7', not one of 0.5, 1, 1.5 … 5"),
     "no such movie": (RATINGS.replace("7,11,", "7,12,"), "line 4: movie 12 is not in movies.csv"),
     "twice": (RATINGS + "7,1,4.0,1\r\n", "line 7: user 7 rates movie 1 a second time"),
     "half a user": (RATINGS.replace("12,", "1.2,"), "line 6: userId is '1.2', which is no whole number"),
@@ -236,7 +237,7 @@ REFUSED = {
     "a way out": ({"../escaped.txt": b"x"}, "its member"),
     "one file": ({"movies.csv": MOVIES.encode()}, "does not hold the published files"),
     "other values": (files(ratings=RATINGS.replace("3.5", "3.0")), "does not hold the published files"),
-    "a bad row": (files(ratings=RATINGS.replace("3.5", "3.7")), "line 4: rating is 3.7"),
+    "a bad row": (files(ratings=RATINGS.replace("3.5", "3.7")), "line 4: rating is '3.7'"),
 }
 
 
@@ -287,7 +288,7 @@ def test_it_has_the_form_of_the_real_set(planted):
     assert len(d.users) == len(d.movies) == len(d.values) == len(d.timestamps)
     assert {x.dtype for x in (d.users, d.movies, d.timestamps, d.user_ids, d.movie_ids)} == {torch.int64}
     assert d.values.dtype == torch.float32
-    assert set(d.values.tolist()) <= movielens.STARS
+    assert set(d.values.tolist()) <= set(movielens.STARS.values())
     assert d.users.bincount().min() >= 20
     assert torch.equal(d.users.unique(), torch.arange(240))
     pairs = d.users * d.num_movies + d.movies
@@ -358,3 +359,29 @@ def test_under_movielens_name_it_is_the_same(planted, data_root):
     with pytest.raises(ValueError, match="choose one of auto, real, standin"):
         movielens.load("fake")
     assert list(data_root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "found"),
+    [
+        ("Matrix, The (1999)", 0),
+        ("Matrix, The", 0),
+        ("the matrix", 0),
+        ("  The Matrix (1999) ", 0),
+        ("Emma", 2),  # two movies of this title: the one with more ratings
+        ("Emma (1996)", 2),
+        ("Heat", 3),
+    ],
+)
+def test_a_movie_is_found_with_or_without_its_year(planted, title, found):
+    titles = ("Matrix, The (1999)", "Emma (1996)", "Emma (1996)", "Heat (1995)")
+    rated = dataclasses.replace(planted, titles=titles, movie_ids=torch.arange(4), movies=torch.tensor([0, 1, 2, 2, 3]))
+    assert rated.find(title) == found
+
+
+def test_an_unknown_title_is_refused_with_the_five_nearest(planted):
+    with pytest.raises(
+        ValueError, match=r"no movie is called 'Toy Stori'; the nearest titles: Toy Story \(1995\)"
+    ) as no:
+        planted.find("Toy Stori")
+    assert str(no.value).count(";") == 5

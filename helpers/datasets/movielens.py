@@ -5,9 +5,11 @@ Page "What co-likes know" introduces it.  Its licence is in the README.txt that 
 
 import csv
 import dataclasses
+import difflib
 import hashlib
 import io
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,19 +18,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from helpers.datasets import broken, standins, store
+from helpers.datasets import Images, broken, standins, store
 from helpers.fingerprint import digest
 
 TITLE = "MovieLens"
 MIRRORS = ("https://files.grouplens.org/datasets/movielens/",)
-ARCHIVE = "ml-latest-small.zip"
+FOLDER, ARCHIVE = "ml-latest-small", "ml-latest-small.zip"
 ARCHIVE_SHA256 = "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"
 HEADERS = {"movies.csv": "movieId,title,genres", "ratings.csv": "userId,movieId,rating,timestamp"}
 SHA256 = {  # of the published files, which that archive holds
     "movies.csv": "5a5f32dd9bb3797b8e728a1b98958789d2b13f294a69fdfbc5727f8a9611aa07",
     "ratings.csv": "aa289ca83157595d0df6aea1be6a4ded676ddc4385472e8313a8ed9805352646",
 }
-STARS = {half / 2 for half in range(1, 11)}
+STARS = {form.format(half / 2): half / 2 for half in range(1, 11) for form in ("{:g}", "{:.1f}", "{:.2f}")}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,14 +67,26 @@ class Ratings:
         """How many movies there are, those that nobody rated included."""
         return len(self.movie_ids)
 
+    def find(self, title: str) -> int:
+        """The row of a movie, its year left out or not ("The Matrix" finds "Matrix, The (1999)").
+
+        Of several movies of one title, the one with the most ratings.  Raises ValueError with the five nearest titles.
+        """
+        for form in (str.strip, _plain):
+            known = [form(each) for each in self.titles]
+            if rows := [row for row, each in enumerate(known) if each == form(title)]:
+                return max(rows, key=self.movies.bincount(minlength=self.num_movies).__getitem__)
+        near = difflib.get_close_matches(_plain(title), dict.fromkeys(known), n=5, cutoff=0)
+        names = "; ".join(self.titles[known.index(each)].strip() for each in near)
+        raise ValueError(f"no movie is called {title!r}; the nearest titles: {names}")
+
     def describe(self) -> str:
         """One line: "movielens: real, 100,836 ratings of 9,742 movies by 610 users"."""
         counts = f"{len(self.values):,} ratings of {self.num_movies:,} movies by {self.num_users:,} users"
         note = f" (not as published: {', '.join(self.altered)})" if self.altered else ""
         return f"{self.name}: {self.origin}, {counts}{note}"
 
-    def __repr__(self) -> str:
-        return f"<{self.describe()}>"
+    __repr__ = Images.__repr__
 
 
 def load(data: str = "auto", root: str | os.PathLike | None = None) -> Ratings:
@@ -93,7 +107,7 @@ def load(data: str = "auto", root: str | os.PathLike | None = None) -> Ratings:
 
 def present(root: str | os.PathLike | None = None) -> bool:
     """Whether a copy that `load` can read is under the root: both files, every row good."""
-    return _readable(_folder(store.root(root)))
+    return _readable(store.root(root) / FOLDER)
 
 
 def fetch(root: str | os.PathLike | None = None, mirrors: Sequence[str] = MIRRORS) -> Path:
@@ -102,7 +116,7 @@ def fetch(root: str | os.PathLike | None = None, mirrors: Sequence[str] = MIRROR
     A readable copy that is there is left alone.  mirrors: addresses that end in "/".
     Raises DownloadFailed, BrokenData, CannotWrite.
     """
-    folder = _folder(store.root(root))
+    folder = store.root(root) / FOLDER
     # Beside the folder, so that a build that fails keeps what it has fetched.
     archives = folder.with_name(f"{folder.name}.downloads")
 
@@ -122,8 +136,9 @@ def fetch(root: str | os.PathLike | None = None, mirrors: Sequence[str] = MIRROR
     return folder
 
 
-def _folder(root: Path) -> Path:
-    return root / "ml-latest-small"
+def _plain(title: str) -> str:
+    """Lower case, without what stands in parentheses, the article in front."""
+    return re.sub(r"^(.*), (the|a|an)$", r"\2 \1", re.sub(r"\s*\(.*", "", title).strip().lower())
 
 
 def _readable(folder: Path) -> bool:
@@ -135,12 +150,12 @@ def _readable(folder: Path) -> bool:
 
 
 def _read(root: Path) -> Ratings:
-    there = [(_folder(root) / name).is_file() for name in HEADERS]
+    there = [(root / FOLDER / name).is_file() for name in HEADERS]
     if not any(there):
         raise store.missing(TITLE, root)
     if not all(there):
-        raise broken(_folder(root) / list(HEADERS)[there.index(False)], "is missing, and the other is there")
-    movies, ratings, altered, content = _parsed(_folder(root))
+        raise broken(root / FOLDER / list(HEADERS)[there.index(False)], "is missing, and the other is there")
+    movies, ratings, altered, content = _parsed(root / FOLDER)
     raters, rated, stars, seconds = (torch.tensor(column) for column in zip(*ratings, strict=True))
     user_ids, users = raters.unique(return_inverse=True)
     return Ratings(
@@ -188,7 +203,9 @@ def _ratings(path: Path, row_of: dict[int, int]) -> tuple[list[tuple], str]:
     canonical = hashlib.sha256(f"{HEADERS[path.name]}\r\n".encode())
     for where, (user, movie, stars, seconds) in _rows(path):
         user, movie = _whole(where, path, user, "userId"), _whole(where, path, movie, "movieId")
-        seconds, value = _whole(where, path, seconds, "timestamp"), _stars(where, path, stars)
+        seconds, value = _whole(where, path, seconds, "timestamp"), STARS.get(stars)
+        if value is None:
+            raise broken(path, f"line {where}: rating is {stars!r}, not one of 0.5, 1, 1.5 … 5")
         if movie not in row_of:
             raise broken(path, f"line {where}: movie {movie} is not in movies.csv")
         if (user, movie) in pairs:
@@ -205,8 +222,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        for row in reader:
-            where += 1
+        for where, row in enumerate(reader, 1):
             if where == 1 and row != header:
                 raise broken(path, f"line 1: the header is {','.join(row)[:60]!r}, not {','.join(header)!r}")
             if len(row) != len(header):
@@ -227,13 +243,3 @@ def _whole(where: int, path: Path, text: str, column: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise broken(path, f"line {where}: {column} is {text!r}, which is no whole number")
     return int(text)
-
-
-def _stars(where: int, path: Path, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise broken(path, f"line {where}: rating is {text!r}, which is no number") from None
-    if value not in STARS:
-        raise broken(path, f"line {where}: rating is {text}, not one of 0.5, 1, 1.5 … 5")
-    return value
