@@ -92,6 +92,7 @@ def test_a_page_is_accessible(visited, scheme):
     page, _, _ = visited
     page.emulate_media(color_scheme=scheme)
     page.wait_for_selector(f'html[data-theme="{scheme}"]', state="attached")
+    page.wait_for_function("document.getAnimations().every(each => each.playState === 'finished')")  # colours fade over
     found = Axe().run(page).response["violations"]
     new = {}
     for violation in found:

@@ -1,8 +1,10 @@
 """Running notebooks with papermill: one or many, with progress bars and their share of the cores."""
 
+import functools
 import logging
 import multiprocessing
 import os
+import subprocess
 import time
 import warnings
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client import AsyncKernelManager
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
@@ -40,6 +43,10 @@ class Outcome:
     error: str
     notebook: nbformat.NotebookNode | None = None
     record: dict | None = None
+
+
+class _QuietKernels(AsyncKernelManager):
+    start_kernel = functools.partialmethod(AsyncKernelManager.start_kernel, stderr=subprocess.DEVNULL)
 
 
 class CourseEngine(NBClientEngine):
@@ -71,8 +78,7 @@ def execute(task: Task) -> Outcome:
         os.environ |= before
     if partial.exists():
         try:
-            notebook = read(partial)
-            found = record(notebook)
+            found = record(notebook := read(partial))
         except Refused as refusal:
             error = error or str(refusal)
         os.replace(partial, task.output)
@@ -93,7 +99,7 @@ def _papermill(task: Task, output: Path) -> None:
         cwd=task.source.parent,
         progress_bar={"desc": task.slug, "position": position, "leave": False, "disable": None},
         coalesce_streams=True,
-        extra_arguments=["--log-level=CRITICAL"],  # else a kernel complains of loopback sockets and of its own end
+        kernel_manager_class=_QuietKernels,  # else a kernel complains of loopback sockets and of its own end
         request_save_on_cell_execute=False,
         autosave_cell_every=0,
     )
@@ -107,6 +113,5 @@ def execute_all(tasks: Sequence[Task], jobs: int = 1) -> list[Outcome]:
     """Run all tasks, `jobs` at a time, each with cores // jobs threads, going on past failures; in the tasks' order."""
     if jobs == 1:
         return [execute(task) for task in tasks]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_share_cores, initargs=(jobs,)) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _share_cores, (jobs,)) as pool:
         return list(pool.map(execute, tasks))

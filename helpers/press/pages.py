@@ -202,10 +202,8 @@ def code_changes(source: Source, page: nbformat.NotebookNode) -> list[str]:
 
 def text_changes(source: Source, page: nbformat.NotebookNode) -> list[str]:
     """How text, tags and captions of a source differ from its page's: what `sync` cures."""
-    new, old = (
-        {cell.id: (cell.cell_type != "code" and cell.source, cell.metadata) for cell in each.cells}
-        for each in (source.notebook, page)
-    )
+    both = source.notebook, page
+    new, old = ({c.id: (c.cell_type != "code" and c.source, c.metadata) for c in each.cells} for each in both)
     return _changes("text, tags or captions of cell", new, old)
 
 
