@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 import benchmarks
 from benchmarks._call import call
+from helpers import datasets
 from helpers.press.pages import write_whole
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -55,7 +56,7 @@ def compare(name: str, rounds: int, quick: bool) -> dict:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("chosen", nargs=-1)
 @click.option("--rounds", type=click.IntRange(2), default=5, show_default=True, help="Alternating rounds.")
-@click.option("--quick", is_flag=True, help="Less work a round; prints, writes no results.")
+@click.option("--quick", is_flag=True, help="Less work a round, stand-ins will do; writes no results.")
 @click.option("--even-if-busy", is_flag=True, help="Report although other processes use the cores.")
 def main(chosen, rounds, quick, even_if_busy):
     """Run the benchmarks CHOSEN (all by default), print a table, and write benchmarks/results.json.
@@ -66,6 +67,11 @@ def main(chosen, rounds, quick, even_if_busy):
     """
     if unknown := sorted(set(chosen) - set(names())):
         raise click.ClickException(f"there is no benchmark {unknown[0]!r}: there are {', '.join(names())}")
+    if not quick and (missing := [name for name in datasets.NAMES if not datasets.find(name).present()]):
+        raise click.ClickException(
+            f"{missing[0]} is not there, and timings on a stand-in would mean nothing: "
+            'run "make data", or say --quick, which writes no results'
+        )
     busy = psutil.cpu_percent(interval=2) / 100
     if busy > BUSY and not even_if_busy:
         raise click.ClickException(

@@ -6,10 +6,11 @@ import json
 import nbformat
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT
 from test_notebooks import calls, code
 
-from benchmarks.__main__ import names
+from benchmarks.__main__ import main, names
 
 
 def moved(found, by):
@@ -48,3 +49,9 @@ def test_the_results_hold_every_benchmark():
     assert {(row["page"], row["metric"]) for row in rows} == {(module.PAGE, module.METRIC) for module in modules}
     for row in rows:
         assert row["ratio_min"] <= row["ratio"] <= row["ratio_max"], row["title"]
+
+
+def test_without_real_data_nothing_is_timed_for_the_record():
+    result = CliRunner().invoke(main, ["xor_inits"])
+    assert result.exit_code == 1
+    assert 'mnist is not there, and timings on a stand-in would mean nothing: run "make data"' in result.output
