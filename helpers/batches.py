@@ -44,8 +44,7 @@ def shift(images: Tensor, dy: Tensor, dx: Tensor) -> Tensor:
     """Move each picture down by its dy and right by its dx pixels; what comes in at the border is 0.
 
     images: (n, channels, height, width), any dtype and device.  dy, dx: (n,) integers, negative for up and left.
-    Returns new pictures of the same shape, dtype and device.  All pictures are moved by one gather, without a loop:
-    picture i is the window that starts at (m − dy_i, m − dx_i) of its copy with a margin of m = the largest shift.
+    Returns new pictures of the same shape, dtype and device, by one gather from copies with a margin, without a loop.
     Raises ValueError for other shapes, TypeError for shifts that are no integers.
     """
     n = len(images)

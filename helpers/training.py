@@ -87,8 +87,7 @@ def fit(
     train, test: (X, y) as `evaluate` takes them; whichever set is passed as `test` is only measured.
     The training columns are running means over the epoch's examples, taken before each update; the test columns
     are measured after the epoch.  generator: shuffles anew each epoch (`minibatches`); None keeps the order.
-    loss(logits, y): the mean over a batch.  A loss that is not finite is recorded, and training goes on.
-    Raises ValueError where train or test is empty.
+    loss(logits, y): a batch's mean; one that is not finite is recorded.  ValueError where train or test is empty.
     """
     if not len(train[0]):
         raise ValueError("there is nothing to train on: train holds no example")

@@ -68,10 +68,7 @@ class Ratings:
         return len(self.movie_ids)
 
     def find(self, title: str) -> int:
-        """The row of a movie, its year left out or not ("The Matrix" finds "Matrix, The (1999)").
-
-        Of several movies of one title, the one with the most ratings.  Raises ValueError with the five nearest titles.
-        """
+        """The row of a movie, with or without its year; of namesakes the most rated.  ValueError: the five nearest."""
         for form in (str.strip, _plain):
             known = [form(each) for each in self.titles]
             if rows := [row for row, each in enumerate(known) if each == form(title)]:
@@ -93,9 +90,8 @@ def load(data: str = "auto", root: str | os.PathLike | None = None) -> Ratings:
     """The ratings of MovieLens-small; see `Ratings`.
 
     data: "real", "standin" (planted tastes, see `standins.movielens`), or "auto": real where it is there.
-    root: the data root instead of $COURSE_DATA.  "real" are ratings that, written as GroupLens writes them, have
-    the published file's SHA-256 (so "4" for "4.0" is no difference) beside the published movies.csv, byte for byte;
-    other readable files are "real (unofficial copy)", and `altered` names them.
+    root: instead of $COURSE_DATA.  "real" are ratings that, written as GroupLens writes them, have the published
+    SHA-256, beside the published movies.csv; other readable files are "real (unofficial copy)", named by `altered`.
     Raises MissingData ("real" only), BrokenData with file and line, ValueError for another `data`.
     """
     return store.choose(
