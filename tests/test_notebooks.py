@@ -13,7 +13,7 @@ from conftest import ROOT
 
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TAGS = {"parameters", "solution", "remove-input", "hide-input", "hide-output", "definition", "claim"}
-LABEL = re.compile(r"^:label: (\S+)$", re.M)
+DISPLAY = re.compile(r"^\$\$\n(.*?)\n\$\$ \((\S+)\)$", re.M | re.S)
 LITERAL_RESULT = re.compile(r"\d+[.,]\d+|\d+ ?%|\de-?\d|×\s*10")
 
 
@@ -50,8 +50,7 @@ def equations(notebook):
     return {
         label: "definition" in cell.metadata.get("tags", [])
         for cell in markdown(notebook)
-        for label in LABEL.findall(cell.source)
-        if label.startswith("eq-")
+        for _, label in DISPLAY.findall(cell.source)
     }
 
 
@@ -93,11 +92,28 @@ def test_anatomy(path, notebook):
     assert code(notebook)[-1].source == "run.finish()"
     text = "\n".join(cell.source for cell in markdown(notebook))
     assert "{admonition} A common mistake\n:class: warning" in text
-    assert len(re.findall(r"^```\{exercise\}", text, re.M)) >= 3
+    assert len(re.findall(r"^:::\{exercise\}", text, re.M)) >= 3
     exercises = re.findall(r"^:label: (ex-\S+)$", text, re.M)
-    assert re.findall(r"^```\{solution\} (\S+)\n:class: dropdown$", text, re.M) == exercises
+    assert re.findall(r"^:::\{solution\} (\S+)\n:class: dropdown$", text, re.M) == exercises
     assert re.search(r"\{cite(:t)?\}`", text)
     assert any("reported by the homework" in cell.source for cell in code(notebook)), "the table reported · reached"
+
+
+def test_boxes_can_be_read_without_myst(notebook):
+    for cell in markdown(notebook):
+        assert "```{" not in cell.source, f"{cell.id}: editors show what stands in backticks as code"
+        lines = cell.source.split("\n")
+        for i, line in enumerate(lines):
+            if line.startswith(":::{"):  # a blank line around the content, so that any editor renders it
+                first = next(j for j in range(i + 1, len(lines)) if not re.match(r":[\w-]+:", lines[j]))
+                assert not lines[first], f"{cell.id}: {line}"
+            elif line.startswith(":::"):
+                assert not lines[i - 1], f"{cell.id}: line {i}"
+
+
+def test_no_cell_prints_a_heading(notebook):
+    for cell in code(notebook):
+        assert not [t for t in constants(ast.parse(cell.source)) if re.search(r"^#{1,6} ", t, re.M)], cell.id
 
 
 def test_parameters_are_commented_literals_with_a_range(notebook):
@@ -111,10 +127,10 @@ def test_parameters_are_commented_literals_with_a_range(notebook):
 
 def test_every_displayed_formula_is_labelled_and_every_label_checked(notebook):
     for cell in markdown(notebook):
-        assert "$$" not in cell.source, f"{cell.id}: display maths without a label"
-        assert cell.source.count("{math}") == len([m for m in LABEL.findall(cell.source) if m.startswith("eq-")]), (
-            cell.id
-        )
+        labels = [label for _, label in DISPLAY.findall(cell.source)]
+        assert "{math}" not in cell.source, f"{cell.id}: editors show $$ … $$ (eq-label), and no fence"
+        assert cell.source.count("$$") == 2 * len(labels), f"{cell.id}: display maths without a label"
+        assert all(label.startswith("eq-") for label in labels), cell.id
     known = equations(notebook)
     derived = {label for label, is_definition in known.items() if not is_definition}
     assert derived, "a page derives something"
@@ -196,7 +212,7 @@ def test_the_contract_catches_a_typed_result_and_an_unchecked_formula():
     tree = ast.parse('run.say(f"the accuracy is {x:.3f}, better than 91.2 %")')
     texts = constants(tree.body[0].value.args[0])
     assert [bool(LITERAL_RESULT.search(text)) for text in texts] == [False, True]
-    cell = nbformat.v4.new_markdown_cell("```{math}\n:label: eq-new\na = b\n```")
+    cell = nbformat.v4.new_markdown_cell("So\n\n$$\na = b\n$$ (eq-new)")
     page = nbformat.v4.new_notebook(cells=[cell])
     assert equations(page) == {"eq-new": False}
     assert checked(page) == set()

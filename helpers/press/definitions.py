@@ -1,0 +1,35 @@
+"""What a notebook defines, without running it: for tests and benchmarks of the code as the page has it."""
+
+import ast
+import types
+
+from helpers.press.sources import Repository
+
+
+def definitions(slug: str, **values) -> types.ModuleType:
+    """A module with the imports, functions, classes and literal assignments of the notebook `slug`, in their order.
+
+    values: what the functions read besides (a data set, a parameter set otherwise); they replace what the notebook
+    assigns.  Nothing else runs: no data is loaded, nothing is trained.  Raises Refused where there is no such notebook.
+    """
+    repository = Repository.here()
+    module = types.ModuleType(repository.find(slug))
+    space = vars(module)
+    for cell in repository.source(module.__name__).notebook.cells:
+        if cell.cell_type == "code":
+            kept = [node for node in ast.parse(cell.source).body if _defines(node)]
+            exec(compile(ast.Module(kept, type_ignores=[]), f"{module.__name__}:{cell.id}", "exec"), space)
+            space |= values
+    return module
+
+
+def _defines(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
+        return True
+    if not isinstance(node, ast.Assign):
+        return False
+    try:
+        ast.literal_eval(node.value)
+    except ValueError:
+        return isinstance(node.value, ast.Lambda)
+    return True
