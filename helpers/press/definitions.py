@@ -1,6 +1,7 @@
 """What a notebook defines, without running it: for tests and benchmarks of the code as the page has it."""
 
 import ast
+import contextlib
 import types
 
 from helpers.press.sources import Repository
@@ -10,15 +11,17 @@ def definitions(slug: str, **values) -> types.ModuleType:
     """A module with the imports, functions, classes and literal assignments of the notebook `slug`, in their order.
 
     values: what the functions read besides (a data set, a parameter set otherwise); they replace what the notebook
-    assigns.  Nothing else runs: no data is loaded, nothing is trained.  Raises Refused where there is no such notebook.
+    assigns.  Nothing else runs: no data is loaded, nothing is trained; a function whose defaults need a run is left out.
+    Raises Refused where there is no such notebook.
     """
     repository = Repository.here()
     module = types.ModuleType(repository.find(slug))
     space = vars(module)
     for cell in repository.source(module.__name__).notebook.cells:
         if cell.cell_type == "code":
-            kept = [node for node in ast.parse(cell.source).body if _defines(node)]
-            exec(compile(ast.Module(kept, type_ignores=[]), f"{module.__name__}:{cell.id}", "exec"), space)
+            for node in filter(_defines, ast.parse(cell.source).body):
+                with contextlib.suppress(NameError):  # a default or a decorator that only a run can know
+                    exec(compile(ast.Module([node], []), f"{module.__name__}:{cell.id}", "exec"), space)
             space |= values
     return module
 
