@@ -11,8 +11,8 @@ def definitions(slug: str, **values) -> types.ModuleType:
     """A module with the imports, functions, classes and literal assignments of the notebook `slug`, in their order.
 
     values: what the functions read besides (a data set, a parameter set otherwise); they replace what the notebook
-    assigns.  Nothing else runs: no data is loaded, nothing is trained; a function whose defaults need a run is left out.
-    Raises Refused where there is no such notebook.
+    assigns.  Nothing else runs: no data is loaded, nothing is trained; functions whose defaults need a run are left
+    out.  Raises Refused where there is no such notebook.
     """
     repository = Repository.here()
     module = types.ModuleType(repository.find(slug))
