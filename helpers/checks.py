@@ -1,14 +1,22 @@
-"""Formula ↔ check: each labelled equation of a page is compared with an independent truth, in float64.
+"""Formula ↔ check: each labelled equation of a page is read from the page and compared with an independent truth.
 
 Page "Softmax and cross-entropy, derived and checked" introduces it.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import torch
 from IPython.display import display
+
+from helpers import fingerprint
+from helpers.formulas import Unreadable, Wrong, displays
+from helpers.formulas.chains import Display
+from helpers.formulas.evaluation import as_array
+from helpers.formulas.tokens import key, statement
 
 
 class CheckFailed(AssertionError):
@@ -17,69 +25,166 @@ class CheckFailed(AssertionError):
 
 @dataclass(frozen=True)
 class Check:
-    """What `equation` found: label, number of points, largest absolute error, tolerance."""
+    """What `equation` found.
+
+    points: how many.  error, tol: the largest absolute error and the tolerance.  code_error: the page's own code's.
+    read: how many members were evaluated.  left: left sides that stand for the truth.  skipped: what kept members from
+    being read.  transcribed: the formula was typed again.  statement: a digest of what is displayed.
+    """
 
     label: str
     points: int
     error: float
     tol: float
+    code_error: float | None = None
+    read: int = 0
+    left: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    transcribed: bool = False
+    statement: str = ""
 
 
 _done: dict[str, Check] = {}
 
 
-def _float64(value, who: str) -> np.ndarray:
-    array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-    if array.dtype.kind in "iub":
-        return array.astype(np.float64)
-    if array.dtype != np.float64:
-        raise TypeError(f"{who} is computed in {array.dtype}: a check needs float64")
-    return array
+def displayed(label: str) -> str:
+    """The LaTeX of the equation `label` as it stands on the page.  Raises Unreadable where it is not there once."""
+    return displays.display(label)[0]
 
 
-def largest_error(formula: Callable, truth: Callable, at: Iterable[tuple]) -> tuple[float, int]:
-    """The largest |formula(*point) − truth(*point)| over the points, and their number.  NaN counts as infinite.
+def equation(
+    label: str,
+    truth: Callable | dict[str, Callable],
+    *,
+    at: Iterable,
+    names: Callable | None = None,
+    code: Callable | None = None,
+    formula: Callable | None = None,
+    tol: float = 1e-10,
+    skip: tuple[str, ...] = (),
+    instead: str | None = None,
+) -> float:
+    r"""Compare the equation `label`, as it is displayed, with an independent truth; show and return the largest error.
 
-    Raises ValueError for shapes that differ or hold nothing and for an empty `at`, TypeError for anything but float64.
+    truth: takes the members of a point, returns a float64 array, tensor or number; its axes are the indices of the left
+    side in their order, then rows and columns.  Or {LaTeX of a left side: such a function}, which says what is computed.
+    at: the points, each a tuple of arguments.  names: takes a point, returns {LaTeX of a name: number, array, function}.
+    code: the page's own implementation, compared too.  tol: the largest absolute difference that is accepted.
+    skip: LaTeX commands, such as \int, whose members are not read.  instead: another display, tried and not recorded.
+    formula: in place of `names`, where a display cannot be read: the formula, typed again.  The line says so then.
+    Raises CheckFailed above `tol` (NaN included) and for shapes that do not fit, Unreadable for what is not read,
+    TypeError for what is not float64, ValueError for no points.
     """
-    worst, count = 0.0, 0
+    if instead is None:
+        _done.pop(label, None)  # run again in one session, only the last run counts
+    if (names is None) == (formula is None):
+        raise TypeError(f"{label}: give names (what each letter means), or formula where the display cannot be read")
+    latex, where = displays.display(label) if instead is None else (instead, "")
+    comparison = Comparison(label)
     for point in at:
-        point = point if isinstance(point, tuple) else (point,)
-        left, right = _float64(formula(*point), "the formula"), _float64(truth(*point), "the truth")
-        if left.shape != right.shape or not left.size:
-            raise ValueError(f"the formula has shape {left.shape}, the truth {right.shape}: give both the same numbers")
+        comparison.at(point if isinstance(point, tuple) else (point,), latex, truth, names, code, formula, skip)
+    if not comparison.points:
+        raise ValueError(f"{label}: there is no point to check at")
+    if not comparison.error <= tol:
+        raise CheckFailed(f"{label} is wrong: {comparison.worst} (of {comparison.points:,}), tolerance {tol:.0e}")
+    if instead is None:
+        _done[label] = comparison.check(tol, skip, latex, transcribed=names is None)
+        _show_check(_done[label], latex, where)
+    return comparison.error
+
+
+class Comparison:
+    """The errors of one equation over its points: the largest, and where it is."""
+
+    def __init__(self, label: str):
+        """label: what errors are to name."""
+        self.label, self.points, self.error, self.code_error, self.worst = label, 0, 0.0, None, ""
+        self.display: Display | None = None
+
+    def at(self, point: tuple, latex: str, truth, names, code, formula, skip) -> None:
+        """Compare at one point; the arguments are those of `equation`."""
+        self.points += 1
+        truths = truth if isinstance(truth, dict) else {"": truth}
+        found = {key(left): as_array(function(*point), "the truth") for left, function in truths.items()}
+        (first, *_) = found.values()
+        try:
+            if names:
+                values = {key(name): value for name, value in names(*point).items()}
+                self.display = self.display or self._parsed(latex, values, list(found), skip)
+                for member, value, wanted, relation in self.display.at(values, found):
+                    self._compare(point, f"“{member.latex}”", value, wanted, relation)
+            for who, function in (("the formula", formula), ("the code", code)):
+                if function:
+                    value = as_array(function(*point), who)
+                    if value.shape != first.shape or not value.size:
+                        raise Wrong(f"{who} has the shape {value.shape}, the truth {first.shape}")
+                    gap = self._compare(point, who, value, first, "=")
+                    self.code_error = max(self.code_error or 0.0, gap) if who == "the code" else None
+        except Wrong as fault:
+            raise CheckFailed(f"{self.label} is wrong: {fault}, at point {self.points} ({_brief(point)})") from None
+
+    def _parsed(self, latex: str, values: dict, truths: list[str], skip) -> Display:
+        try:
+            return Display(latex, {name: callable(value) for name, value in values.items()}, truths, skip)
+        except Unreadable as fault:
+            raise Unreadable(f"{self.label} is not read: {fault}") from None
+
+    def _compare(self, point: tuple, who: str, value: np.ndarray, wanted: np.ndarray, relation: str) -> float:
+        value, wanted = np.broadcast_arrays(value, wanted)
         with np.errstate(invalid="ignore"):
-            difference = np.abs(left - right)
-        difference = np.where(left == right, 0.0, difference)  # equal infinities agree
-        worst = max(worst, float(np.where(np.isnan(difference), np.inf, difference).max()))
-        count += 1
-    if not count:
-        raise ValueError("there is no point to check at")
-    return worst, count
+            gap = value - wanted
+        gap = (
+            np.maximum(gap, 0) if relation in (">", "\\ge") else np.maximum(-gap, 0) if relation != "=" else np.abs(gap)
+        )
+        gap = np.where(value == wanted, 0.0, np.where(np.isnan(gap), np.inf, gap))  # equal infinities agree
+        if gap.size and (largest := float(gap.max())) >= self.error and (largest or not self.worst):
+            entry = np.unravel_index(int(gap.argmax()), gap.shape)
+            place = f"entry {list(map(int, entry))} of " if entry else ""
+            values = f"is {value[entry]:.6g} where {wanted[entry]:.6g} is right"
+            self.error, self.worst = largest, f"{place}{who} {values}, at point {self.points} ({_brief(point)})"
+        return float(gap.max()) if gap.size else 0.0
+
+    def check(self, tol: float, skip: tuple[str, ...], latex: str, transcribed: bool) -> Check:
+        """What is kept of it."""
+        members = self.display.members if self.display else []
+        read = sum(member.kind == "read" for member in members)
+        left = tuple(member.latex for member in members if member.kind == "left")
+        said = fingerprint.digest(statement(latex))
+        return Check(
+            self.label, self.points, self.error, tol, self.code_error, read, left, tuple(skip), transcribed, said
+        )
 
 
-def equation(label: str, formula: Callable, truth: Callable, *, at: Iterable[tuple], tol: float = 1e-10) -> float:
-    """Compare the displayed equation `label` with an independent truth, show the largest error, and return it.
-
-    formula, truth: take the members of a point, return a float64 array, tensor or number of the same shape.
-    at: the points, each a tuple of arguments.  tol: the largest absolute difference that is accepted.
-    Raises CheckFailed above `tol` (NaN included), ValueError and TypeError as `largest_error` does.
-    """
-    _done.pop(label, None)  # run again in one session, only the last run counts
-    error, points = largest_error(formula, truth, at)
-    if not error <= tol:
-        raise CheckFailed(f"{label} is wrong: largest error {error:.3g} over {points:,} points, tolerance {tol:.0e}")
-    _done[label] = Check(label, points, error, tol)
-    found = f"at {points:,} point{'s' * (points > 1)} · largest error {error:.1e} ≤ {tol:.0e}"
-    _show(f"✔ equation {{eq}}`{label}` checked {found}", f"✔ equation <code>{label}</code> checked {found}")
-    return error
+def _brief(point: tuple) -> str:
+    shapes = (
+        f"shape {tuple(arg.shape)}"
+        if getattr(arg, "ndim", 0)
+        else f"{arg:.6g}"
+        if hasattr(arg, "__float__")
+        else type(arg).__name__
+        for arg in point
+    )
+    return ", ".join(shapes)
 
 
-def _show(markdown: str, html: str) -> None:
-    """The book renders the Markdown (it knows {eq}), JupyterLab and VS Code the HTML."""
-    plain = html.replace("<code>", "").replace("</code>", "")
-    bundle = {"text/markdown": markdown, "text/html": html, "text/plain": plain}
-    display(bundle, raw=True)
+def _show_check(check: Check, latex: str, where: str) -> None:
+    how = "transcribed" if check.transcribed else f"read as displayed: {_plural(check.read, 'member')}"
+    found = f"{how} at {_plural(check.points, 'point')} · largest error {check.error:.1e} ≤ {check.tol:.0e}"
+    found += f" · code {check.code_error:.1e}" if check.code_error is not None else ""
+    found += "".join(f" · ${left}$ is the truth" for left in check.left)
+    found += f" · not read: ${'$, $'.join(check.skipped)}$" if check.skipped else ""
+    sign = "✎" if check.transcribed else "✔"
+    editor = (
+        ""
+        if os.environ.get("COURSE_PAGE")
+        else f"<br>$\\displaystyle {escape(latex)}$ <small>({escape(where)})</small>"
+    )
+    html = f"{sign} equation <code>{check.label}</code> {escape(found)}{editor}"
+    display({"text/markdown": f"{sign} equation {{eq}}`{check.label}` {found}", "text/html": html}, raw=True)
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def reset() -> None:
@@ -103,15 +208,23 @@ def passed() -> list[Check]:
     return list(_done.values())
 
 
+def record() -> dict[str, dict]:
+    """What has passed in this session, as plain values: label → the other fields of its `Check`."""
+    return {label: {k: v for k, v in vars(check).items() if k != "label"} for label, check in _done.items()}
+
+
 def table(labels: Iterable[str] | None = None) -> None:
     """Show the checks that have passed: points, largest error, tolerance; those of `labels` in that order, or all."""
     found = passed() if labels is None else [_done[label] for label in labels]
-    cells = [(f"{c.points:,}", f"{c.error:.1e}", f"{c.tol:.0e}") for c in found]
-    markdown = "| equation | points | largest error | tolerance |\n|---|--:|--:|--:|\n"
+    cells = [(_plural(c.read, "member") if not c.transcribed else "transcribed", f"{c.points:,}") for c in found]
+    cells = [(*row, f"{c.error:.1e}", f"{c.tol:.0e}") for row, c in zip(cells, found, strict=True)]
+    heads = ("equation", "read", "points", "largest error", "tolerance")
+    markdown = f"| {' | '.join(heads)} |\n|---|--:|--:|--:|--:|\n"
     markdown += "\n".join(f"| {{eq}}`{c.label}` | {' | '.join(row)} |" for c, row in zip(found, cells, strict=True))
-    rows = (f"<td><code>{c.label}</code></td><td>{'</td><td>'.join(r)}</td>" for c, r in zip(found, cells, strict=True))
-    head = "<th>equation</th><th>points</th><th>largest error</th><th>tolerance</th>"
-    _show(markdown, f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>")
+    rows = [(f"<code>{c.label}</code>", *row) for c, row in zip(found, cells, strict=True)]
+    rows = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in rows)
+    html = f"<table><tr><th>{'</th><th>'.join(heads)}</th></tr>{rows}</table>"
+    display({"text/markdown": markdown, "text/html": html, "text/plain": markdown}, raw=True)
 
 
 def finite_differences(f: Callable, x, step: float = 1e-6):

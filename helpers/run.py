@@ -15,6 +15,7 @@ from IPython.display import Markdown, display
 
 from helpers import MIME, checks, device, plots, stages
 from helpers.datasets import store
+from helpers.formulas import displays
 
 PROFILES = ("quick", "full")
 NEEDS = ("anything", "real", "full", "real+full")
@@ -40,6 +41,7 @@ def start(slug: str, *, seed: int, data: str = "auto") -> "Run":
     device.seed_everything(seed)
     plots.use_style()
     checks.reset()
+    displays.begin(slug)
     return Run(slug, profile, seed)
 
 
@@ -166,7 +168,7 @@ class Run:
         self.provenance["peak_memory_mb"] = round(device.peak_memory_mb())
         failed = [claim["text"] for claim in self.claims if claim["verdict"] == "fails"]
         kept = ("slug", "profile", "data", "metrics", "details", "timings", "claims", "provenance")
-        content = {name: getattr(self, name) for name in kept}
+        content = {name: getattr(self, name) for name in kept} | {"checks": checks.record()}
         summary = self._summary(bool(failed))
         display({MIME: content, "text/markdown": summary, "text/plain": summary.replace("*", "")}, raw=True)
         if failed:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import nbformat
 
 from helpers import fingerprint
+from helpers.formulas.displays import labelled
+from helpers.formulas.tokens import statement
 from helpers.press.sources import Refused, Repository, Source, read, record
 
 MAX_BYTES = 600_000
@@ -191,7 +193,15 @@ def stale(source: Source, page: nbformat.NotebookNode) -> list[str]:
     """Why only a run can make `page` show what its source says: its parameters and code cells."""
     ran = page.metadata["course"]["published"]["parameters"]
     wanted = {**source.full, **({"data": "real"} if source.datasets else {})}
-    return [f"parameters: ran with {ran}, the full profile has {wanted}"] * (ran != wanted) + code_changes(source, page)
+    reasons = [f"parameters: ran with {ran}, the full profile has {wanted}"] * (ran != wanted)
+    return reasons + code_changes(source, page) + display_changes(source, page)
+
+
+def display_changes(source: Source, page: nbformat.NotebookNode) -> list[str]:
+    """How the checked displays of a source differ, in what they say, from those that were read."""
+    checks = record(page).get("checks", {})
+    said = {label: fingerprint.digest(statement(latex)) for label, latex in labelled(source.notebook.cells)}
+    return [f"display {label} changed" for label, check in checks.items() if said.get(label) != check["statement"]]
 
 
 def code_changes(source: Source, page: nbformat.NotebookNode) -> list[str]:

@@ -1,0 +1,205 @@
+"""Tree → numbers, at one point.
+
+A value is an array with one leading axis for each index letter of the display (of length 1 where it does not depend on
+the letter), followed by nothing (a number) or by two axes (a matrix; a vector is a column).  So a sum over i is a sum
+over the axis of i, a product of matrices is `@`, and what is left in the end are the free indices.
+"""
+
+import re
+
+import numpy as np
+import torch
+
+from helpers.formulas import Unreadable, Wrong
+from helpers.formulas.tokens import nodes
+
+FUNCTIONS = {f"\\{name}": getattr(np, name) for name in "log exp cosh sinh tanh sin cos arcsin".split()}
+FUNCTIONS |= {"\\max": np.maximum}
+CONSTANTS = {"e": np.e, "\\pi": np.pi}
+COMPARED = {"=": np.equal, "\\ne": np.not_equal, "<": np.less, ">": np.greater}
+COMPARED |= {"\\le": np.less_equal, "\\ge": np.greater_equal}
+
+
+def as_array(value, who: str) -> np.ndarray:
+    """`value` as float64 (of integers and booleans too).  Raises TypeError, naming `who`, for anything else."""
+    if value is None:
+        raise TypeError(f"{who} is None: its function returns nothing")
+    array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    if array.dtype.kind not in "iub" and array.dtype != np.float64:
+        remedy = "make it an array of one shape" if array.dtype == object else "convert it, with .double() for instance"
+        raise TypeError(f"{who} is computed in {array.dtype}, and a check needs float64: {remedy}")
+    return array.astype(np.float64)
+
+
+class Evaluator:
+    """Evaluates trees at one point; knows every index letter's range and every dimension's size there."""
+
+    def __init__(self, values: dict, trees: list, letters: list[str], ranges: dict[str, int], dims: dict[str, int]):
+        """values: key → float64 array or function.  ranges: of letters, as displayed.  dims: sizes known so far."""
+        self.values, self.letters, self.dims, self.sizes = values, letters, dims, dict(ranges)
+        self.first = {node[1][0]: node[2] for node in nodes(trees) if node[0] == "sum"}
+        for _, base, places in [node for node in nodes(trees) if node[0] == "index"]:
+            for place, size in zip(places, self._entries(base).shape, strict=False):
+                if place[0] == "name" and place[1] in letters and place[1] not in ranges:
+                    self.same(self.sizes, place[1], size, "the index")
+
+    def same(self, known: dict, name: str, size: int, what: str) -> None:
+        """Bind `name` to `size`, or raise Wrong where it has another."""
+        if known.setdefault(name, size) != size:
+            raise Wrong(f"{what} {name} has {known[name]} places, and here {size}")
+
+    def annotate(self, dimensions: str, core: tuple) -> None:
+        """Assert the shape that is written under an operand; one number for a column."""
+        wanted = [part.strip(" ()") for part in dimensions.split("\\times")]
+        for name, size in zip((wanted + ["1"])[:2], (tuple(core) + (1, 1))[:2], strict=True):
+            self._dimension(name, size)
+
+    def value(self, tree) -> np.ndarray:
+        """The value of a tree.  Raises Unreadable and Wrong."""
+        match tree:
+            case ("number", number):
+                return self._lift(np.array(number))
+            case ("name" | "index" | "sum" | "call" as kind, *parts):
+                return getattr(self, "_" + kind)(*parts)
+            case ("delta", (row, column)):
+                return (self.value(row) == self.value(column)).astype(float)
+            case ("relation", sign, left, right):
+                return COMPARED[sign](self.value(left), self.value(right)).astype(float)
+            case ("add" | "times" | "\\cdot" | "\\odot" | "/" | "power" as kind, left, right, *sign):
+                return self._combine(kind, self.value(left), self.value(right), *sign)
+            case ("transposed", base):
+                value = self.value(base)
+                return value if self._is_number(value) else value.swapaxes(-1, -2)
+            case ("norm", inside):
+                value = self.value(inside)
+                return np.abs(value) if self._is_number(value) else np.sqrt((value**2).sum((-1, -2)))
+            case ("shape", dimensions, inside):
+                value = self.value(inside)
+                self.annotate(dimensions, self._core(value))
+                return value
+        raise Unreadable(f"{tree[0]} of {len(tree) - 1} is not read")
+
+    def _is_number(self, value: np.ndarray) -> bool:
+        return value.ndim == len(self.letters)
+
+    def _core(self, value: np.ndarray) -> tuple:
+        return value.shape[len(self.letters) :]
+
+    def _lift(self, array: np.ndarray) -> np.ndarray:
+        if array.ndim > 2:
+            raise Wrong(f"an array of shape {array.shape} without its indices")
+        return array.reshape((1,) * len(self.letters) + array.shape + (1,) * (array.ndim == 1))
+
+    def _column(self, value: np.ndarray, letters: int) -> np.ndarray:
+        return value[..., None] if value.ndim == letters + 1 else value
+
+    def _name(self, name: str) -> np.ndarray:
+        if name in self.values:
+            return self._lift(self.values[name])
+        if name not in self.letters:
+            return self._lift(np.array(CONSTANTS[name]))
+        if name not in self.sizes:
+            raise Unreadable(f"nothing says how far the index {name} runs")
+        axis = [-1 if letter == name else 1 for letter in self.letters]
+        return (np.arange(self.sizes[name]) + float(self.first.get(name, 1))).reshape(axis)
+
+    def _entries(self, tree) -> np.ndarray:
+        """What stands before a subscript, without leading axes; a column is a vector."""
+        if tree[0] == "name" and tree[1] in self.values:
+            return self.values[tree[1]]
+        array = self.value(tree)
+        if any(n > 1 for n in array.shape[: len(self.letters)]):
+            raise Unreadable("a subscript behind what has an index already")
+        array = array.reshape(self._core(array))
+        return array[:, 0] if array.shape[1:] == (1,) else array
+
+    def _index(self, base, places) -> np.ndarray:
+        """Entries; indices count from 1, or from where their sum begins.  NaN outside."""
+        array = self._entries(base)
+        if len(places) > array.ndim:
+            raise Wrong(f"{len(places)} indices for an array of shape {array.shape}")
+        first = [self.first.get(place[1], 1) if place[0] == "name" else 1 for place in places]
+        at = [(self.value(place) - start).astype(int) for place, start in zip(places, first, strict=True)]
+        at = list(zip(np.broadcast_arrays(*at), array.shape, strict=False))
+        found = array[tuple(np.clip(a, 0, n - 1) for a, n in at)]
+        outside = np.any([(a < 0) | (a >= n) for a, n in at], axis=0)
+        found = np.where(outside.reshape(outside.shape + (1,) * (found.ndim - outside.ndim)), np.nan, found)
+        return self._column(found, len(self.letters))
+
+    def _combine(self, kind: str, left: np.ndarray, right: np.ndarray, sign: str = "") -> np.ndarray:
+        numbers = self._is_number(left), self._is_number(right)
+        if any(numbers) and not all(numbers) and kind in ("add", "times", "\\cdot", "/"):  # it counts for each entry
+            left, right = (v[..., None, None] if n else v for v, n in zip((left, right), numbers, strict=True))
+        cores = self._core(left), self._core(right)
+        if kind == "add" and ((1, 1) in cores or cores[0] == cores[1]):
+            return left - right if sign == "-" else left + right
+        if (
+            kind in ("times", "\\cdot")
+            and any(numbers)
+            or kind == "\\odot"
+            and not any(numbers)
+            and cores[0] == cores[1]
+        ):
+            return left * right
+        if kind == "/" and cores[1] in ((), (1, 1)):
+            return left / right
+        if kind == "power" and all(numbers):
+            return left**right
+        if kind == "power" and numbers[1] and (right == -1).all() and cores[0][0] == cores[0][1]:
+            return np.linalg.inv(left)
+        if kind == "\\cdot" and cores[0][1] == cores[1][1] == 1:
+            return self._combine("times", left.swapaxes(-1, -2), right)
+        if kind in ("times", "\\cdot") and cores[0][1] == cores[1][0]:
+            found = left @ right
+            return found[..., 0, 0] if self._core(found) == (1, 1) else found
+        words = {"add": "a sum", "times": "a product", "power": "a power", "/": "a quotient"}
+        raise Wrong(f"{words.get(kind, kind)} of the shapes {cores[0]} and {cores[1]}")
+
+    def _call(self, name: str, arguments: list) -> np.ndarray:
+        values = [self.value(argument) for argument in arguments]
+        if name in FUNCTIONS and name not in self.values:
+            return FUNCTIONS[name](*values)
+        if name not in self.values:  # diag
+            if self._core(values[0])[1:] != (1,):
+                raise Wrong("diag takes a column")
+            return values[0] * np.eye(values[0].shape[-2])
+        leading = np.broadcast_shapes(*[v.shape[: len(self.letters)] for v in values])
+        spread = [np.broadcast_to(v, leading + self._core(v)) for v in values]
+        spread = [v[..., 0] if not self._is_number(v) and v.shape[-1] == 1 else v for v in spread]
+        results = [self.values[name](*(v[place] for v in spread)) for place in np.ndindex(leading)]
+        found = np.array([as_array(result, f"the result of {name}") for result in results])
+        return self._column(found.reshape(leading + found.shape[1:]), len(leading))
+
+    def _dimension(self, name: str, size: int) -> None:
+        """A number is that number, or what `names` says that it stands for; a letter is the same throughout."""
+        base, more = re.fullmatch(r"(.+?)((?:[+-]\d+)?)", name).groups()
+        given = self.values.get(base, int(base) if base.isdigit() else None)
+        self.same(self.dims if given is None else {base: int(given)}, base, size - int(more or 0), "the dimension")
+
+    def _sum(self, letters: list[str], first: int, last, condition, body) -> np.ndarray:
+        masks = [] if condition is None else [self.value(condition)]
+        if last is not None:
+            masks += self._upper(letters[0], first, last)
+        if unknown := [letter for letter in letters if letter not in self.sizes]:
+            raise Unreadable(f"nothing says how far the index {unknown[0]} runs")
+        value = self.value(body)
+        leading = [self.sizes[t] if t in letters else n for t, n in zip(self.letters, value.shape, strict=False)]
+        leading = np.broadcast_shapes(leading, *[mask.shape for mask in masks])
+        spread = np.broadcast_to(value, leading + self._core(value))
+        for mask in masks:  # what is not counted may be infinite
+            spread = np.where(mask.reshape(mask.shape + (1,) * len(self._core(value))) != 0, spread, 0.0)
+        return spread.sum(tuple(self.letters.index(letter) for letter in letters), keepdims=True)
+
+    def _upper(self, letter: str, first: int, last) -> list[np.ndarray]:
+        """Assert how far `letter` runs, or give the mask of the places that count."""
+        if last[0] in ("number", "name") and last[1] not in {*self.values, *self.letters}:
+            if last[0] == "number":
+                self.sizes.setdefault(letter, int(self.values.get(f"{last[1]:g}", last[1])) - first + 1)
+            if letter in self.sizes:
+                self._dimension(f"{last[1]:g}" if last[0] == "number" else last[1], self.sizes[letter] + first - 1)
+            return []
+        end = self.value(last)
+        self.sizes.setdefault(letter, int(end.max()) - first + 1)
+        if end.max() > self.sizes[letter] + first - 1:
+            raise Wrong(f"the index {letter} runs to {end.max():g}, and has {self.sizes[letter]} places")
+        return [self.value(("name", letter)) <= end]
