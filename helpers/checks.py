@@ -155,6 +155,19 @@ class Comparison:
         )
 
 
+def largest_error(function: Callable, truth: Callable, at: Iterable) -> tuple[float, int]:
+    """The largest |function(*point) − truth(*point)| over the points, and their number: for code beside code.
+
+    Raises as `equation` does.
+    """
+    comparison = Comparison("this comparison")
+    for point in at:
+        comparison.at(point if isinstance(point, tuple) else (point,), "", truth, None, None, function, ())
+    if not comparison.points:
+        raise ValueError("there is no point to compare at")
+    return comparison.error, comparison.points
+
+
 def _brief(point: tuple) -> str:
     shapes = (
         f"shape {tuple(arg.shape)}"

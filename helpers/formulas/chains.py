@@ -65,18 +65,18 @@ class Display:
             raise Unreadable(f"skip has {unused.pop()}, and what is displayed can be read without")
 
     def _part(self, source: list[str]) -> None:
-        words = [token for token in source if token.startswith("\\text{")]
-        source = [token for token in source if token not in words]
+        condition = source[:1] != [] and source[0].startswith("\\text{")  # behind other text stands a remark
+        source = [token for token in source if not token.startswith("\\text{")]
         while source and source[-1] in (",", ".", ";"):
             source = source[:-1]
         if listed := re.fullmatch(r"([a-z]) = 1 ,(?: \\dots ,)?((?: \d)+)", " ".join(source)):
             self.ranges[listed[1]] = int(listed[2].replace(" ", ""))
             return
         if source[:1] + source[-1:] == ["(", ")"] and len(_split(source[1:-1], EQUAL + UNEQUAL)[0]) > 1:
-            source, words = source[1:-1], ["()"]
+            source, condition = source[1:-1], True
         if source:
             chain, relations = _split(source, EQUAL + UNEQUAL)
-            condition = bool(words) or not set(relations) & set(EQUAL)
+            condition = condition or not set(relations) & set(EQUAL)
             self.parts.append(self._chain(chain, relations, condition))
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> Part:
