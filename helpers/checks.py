@@ -86,7 +86,10 @@ def equation(
     if not comparison.points:
         raise ValueError(f"{label}: there is no point to check at")
     if not comparison.error <= tol:
-        raise CheckFailed(f"{label} is wrong: {comparison.worst} (of {comparison.points:,}), tolerance {tol:.0e}")
+        raise CheckFailed(
+            f"{label} is wrong: {comparison.worst}; largest error {comparison.error:.3g} over {comparison.points:,} "
+            f"points, tolerance {tol:.0e}"
+        )
     if instead is None:
         _done[label] = comparison.check(tol, skip, latex, transcribed=names is None)
         _show_check(_done[label], latex, where)
@@ -140,7 +143,7 @@ class Comparison:
         if gap.size and (largest := float(gap.max())) >= self.error and (largest or not self.worst):
             entry = np.unravel_index(int(gap.argmax()), gap.shape)
             place = f"entry {list(map(int, entry))} of " if entry else ""
-            values = f"is {value[entry]:.6g} where {wanted[entry]:.6g} is right"
+            values = f"is {value[entry]:.10g} where {wanted[entry]:.10g} is right"
             self.error, self.worst = largest, f"{place}{who} {values}, at point {self.points} ({_brief(point)})"
         return float(gap.max()) if gap.size else 0.0
 
