@@ -115,7 +115,8 @@ class Comparison:
                 values = {key(name): value for name, value in names(*point).items()}
                 self.display = self.display or self._parsed(latex, values, list(found), skip)
                 for member, value, wanted, relation in self.display.at(values, found):
-                    self._compare(point, f"“{member.latex}”", value, wanted, relation)
+                    strict = member.kind == "condition" and relation in ("<", ">")
+                    self._compare(point, f"“{member.latex}”", value, wanted, relation, strict)
             for who, function in (("the formula", formula), ("the code", code)):
                 if function:
                     value = as_array(function(*point), who)
@@ -132,14 +133,14 @@ class Comparison:
         except Unreadable as fault:
             raise Unreadable(f"{self.label} is not read: {fault}") from None
 
-    def _compare(self, point: tuple, who: str, value: np.ndarray, wanted: np.ndarray, relation: str) -> float:
+    def _compare(self, point: tuple, who: str, value: np.ndarray, wanted: np.ndarray, relation: str, strict=False) -> float:
         value, wanted = np.broadcast_arrays(value, wanted)
         with np.errstate(invalid="ignore"):
             gap = value - wanted
         gap = (
             np.maximum(gap, 0) if relation in (">", "\\ge") else np.maximum(-gap, 0) if relation != "=" else np.abs(gap)
         )
-        gap = np.where(value == wanted, 0.0, np.where(np.isnan(gap), np.inf, gap))  # equal infinities agree
+        gap = np.where(value == wanted, np.inf if strict else 0.0, np.where(np.isnan(gap), np.inf, gap))  # equal infinities agree
         if gap.size and (largest := float(gap.max())) >= self.error and (largest or not self.worst):
             entry = np.unravel_index(int(gap.argmax()), gap.shape)
             place = f"entry {list(map(int, entry))} of " if entry else ""

@@ -13,7 +13,7 @@ import torch
 
 from helpers.formulas import Unreadable, Wrong
 from helpers.formulas.evaluation import CONSTANTS, Evaluator, as_array
-from helpers.formulas.latex import parse
+from helpers.formulas.latex import BUILT_IN, parse
 from helpers.formulas.tokens import index_letters, key, nodes, tokens, without_remarks
 
 EQUAL, UNEQUAL = ("=", ":=", "\\approx"), ("<", ">", "\\le", "\\ge")
@@ -80,19 +80,21 @@ class Display:
             self.parts.append(self._chain(chain, relations, condition))
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> Part:
+        if not all(chain):
+            raise Unreadable(f"a member is missing in “{' '.join(sum(chain, []))}”")
         if not relations:
             raise Unreadable(f"“{key(chain[0])}” states nothing: a remark stands behind && or in \\text")
         trees = [self._tree(member) for member in chain]
         places = [n[-1] for n in nodes(trees) if n[0] in ("index", "delta")]
         letters = {place[1] for group in places for place in group if place[0] == "name"}
         letters |= {letter for n in nodes(trees) if n[0] == "sum" for letter in n[1]}
-        letters |= {n[1] for n in nodes(trees) if n[0] == "name"} & set(index_letters(chain[0]))
+        letters |= set(index_letters(chain[0])) - {t for name in self.names for t in index_letters(tokens(name))}
         letters = {t for t in letters if re.fullmatch("[a-z]", t)} - set(self.names)
         may_be_truth = "" in self.truths and not condition
         members = []
         for source, tree in zip(chain, trees, strict=True):
-            derivative = source[:1] == ["\\frac"] and "\\partial" in source
-            member = self._member(source, tree, letters, may_be_truth and (not members or derivative))
+            derivative = source[0] == "\\frac" and "\\partial" in source
+            member = self._member(source, tree, letters, may_be_truth and (derivative or not members and self._new(source)))
             members.append(replace(member, kind="condition") if condition else member)
         truth, first = next((m.latex for m in members if m.kind == "left"), None), members[0].tree
         while first and first[0] in ("shape", "index"):
@@ -120,9 +122,8 @@ class Display:
         if key(bare) in self.truths:
             return Member(key(bare), "left", shape=shape)
         if isinstance(tree, tuple):
-            ends = {n[3][1] for n in nodes(tree) if n[0] == "sum" and n[3] and n[3][0] == "name"}
-            known = {*self.names, *letters, *CONSTANTS, *ends}
-            if not (unknown := [n[1] for n in nodes(tree) if n[0] == "name" and n[1] not in known]):
+            used = [n[1] for n in nodes(tree) if n[0] in ("name", "call")]
+            if not (unknown := [name for name in used if name not in {*self.names, *letters, *CONSTANTS, *BUILT_IN}]):
                 return Member(key(source), "read", tree)
             tree = f"there is no value for {unknown[0]}: give it in names"
         if set(self.skip) & set(source):
@@ -131,6 +132,13 @@ class Display:
             return Member(key(bare), "left", shape=shape)
         raise Unreadable(f"“{key(source)}”: {tree}")
 
+    def _new(self, source: list[str]) -> bool:
+        """Whether a left side may stand for a truth that is given without a name: a derivative, or all new: F(x)."""
+        if {"\\partial", "'", *NOT_READ} & set(source) or source[0] == "\\frac" and "d" in source[:3]:
+            return True
+        outside = key(_split(source, ("(", "["))[0][0])  # of the arguments
+        return source[0] not in ("\\sum", "(") and not any(name in outside for name in self.names)
+
     def at(self, values: dict, truths: dict[str, np.ndarray]) -> list[tuple[Member, np.ndarray, np.ndarray, str]]:
         """At one point, for every member: value, what it should be, and the relation ("=", or of an inequality).
 
@@ -138,10 +146,10 @@ class Display:
         """
         tensors = any(isinstance(value, torch.Tensor) for value in values.values())
         values = {name: _function(v, tensors) if callable(v) else as_array(v, name) for name, v in values.items()}
-        found, dims = [], {}
+        found = []
         for part in self.parts:
             trees = [member.tree for member in part.members if member.tree]
-            found += _compared(part, Evaluator(values, trees, part.letters, self.ranges, dims), truths)
+            found += _compared(part, Evaluator(values, trees, part.letters, self.ranges), truths)
         return found
 
 

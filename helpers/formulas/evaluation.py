@@ -34,9 +34,9 @@ def as_array(value, who: str) -> np.ndarray:
 class Evaluator:
     """Evaluates trees at one point; knows every index letter's range and every dimension's size there."""
 
-    def __init__(self, values: dict, trees: list, letters: list[str], ranges: dict[str, int], dims: dict[str, int]):
-        """values: key → float64 array or function.  ranges: of letters, as displayed.  dims: sizes known so far."""
-        self.values, self.letters, self.dims, self.sizes = values, letters, dims, dict(ranges)
+    def __init__(self, values: dict, trees: list, letters: list[str], ranges: dict[str, int]):
+        """values: key → float64 array or function.  ranges: of letters, as displayed."""
+        self.values, self.letters, self.sizes = values, letters, dict(ranges)
         self.first = {node[1][0]: node[2] for node in nodes(trees) if node[0] == "sum"}
         for _, base, places in [node for node in nodes(trees) if node[0] == "index"]:
             for place, size in zip(places, self._entries(base).shape, strict=False):
@@ -69,7 +69,9 @@ class Evaluator:
                 return self._combine(kind, self.value(left), self.value(right), *sign)
             case ("transposed", base):
                 value = self.value(base)
-                return value if self._is_number(value) else value.swapaxes(-1, -2)
+                if self._is_number(value):
+                    raise Wrong("a number is transposed")
+                return value.swapaxes(-1, -2)
             case ("norm", inside):
                 value = self.value(inside)
                 return np.abs(value) if self._is_number(value) else np.sqrt((value**2).sum((-1, -2)))
@@ -174,7 +176,11 @@ class Evaluator:
         """A number is that number, or what `names` says that it stands for; a letter is the same throughout."""
         base, more = re.fullmatch(r"(.+?)((?:[+-]\d+)?)", name).groups()
         given = self.values.get(base, int(base) if base.isdigit() else None)
-        self.same(self.dims if given is None else {base: int(given)}, base, size - int(more or 0), "the dimension")
+        if given is None:
+            raise Unreadable(f"there is no size for the dimension {base}: give it in names")
+        if callable(given) or np.ndim(given):
+            raise Wrong(f"{base} stands for a size, and is none")
+        self.same({base: int(given)}, base, size - int(more or 0), "the dimension")
 
     def _sum(self, letters: list[str], first: int, last, condition, body) -> np.ndarray:
         masks = [] if condition is None else [self.value(condition)]
@@ -192,12 +198,12 @@ class Evaluator:
 
     def _upper(self, letter: str, first: int, last) -> list[np.ndarray]:
         """Assert how far `letter` runs, or give the mask of the places that count."""
-        if last[0] in ("number", "name") and last[1] not in {*self.values, *self.letters}:
-            if last[0] == "number":
-                self.sizes.setdefault(letter, int(self.values.get(f"{last[1]:g}", last[1])) - first + 1)
-            if letter in self.sizes:
-                self._dimension(f"{last[1]:g}" if last[0] == "number" else last[1], self.sizes[letter] + first - 1)
+        if last[0] == "number":
+            self.sizes.setdefault(letter, int(self.values.get(f"{last[1]:g}", last[1])) - first + 1)
+            self._dimension(f"{last[1]:g}", self.sizes[letter] + first - 1)
             return []
+        if any(node == ("name", letter) for node in nodes(last)):
+            raise Wrong(f"the index {letter} runs up to itself")
         end = self.value(last)
         self.sizes.setdefault(letter, int(end.max()) - first + 1)
         if end.max() > self.sizes[letter] + first - 1:

@@ -205,7 +205,7 @@ class Parser:
             raise Unreadable(f"a sum over “{' '.join(low)}” is not read")
         first, condition = 1, None
         if "=" in low and ":" not in low:
-            if not high or not "".join(low[2:]).isdigit():
+            if not high or "".join(low[2:]) not in ("0", "1"):
                 raise Unreadable(f"a sum from “{' '.join(low)}” to “{' '.join(high)}” is not read")
             first = int("".join(low[2:]))
         elif low[0] == "(":

@@ -7,6 +7,7 @@ LAYOUT = re.compile(
     r"\\[,;:! ]|\\\\(\[[^]]*\])?|\\(?:[bB]igg?[lrm]?|left|right|textstyle|displaystyle|limits)(?![A-Za-z])"
     r"|\\(?:begin|end)\{aligned\}|[~&]|\{\}"
 )
+BINDING = ("\\sum", "\\min", "\\max", "\\lim", "\\nabla")
 TOKEN = re.compile(r"\\(?:text|operatorname|mathrm)\{[^{}]*\}|\\[A-Za-z]+|\\.|\S")
 
 
@@ -72,11 +73,11 @@ def group(source: list[str], at: int) -> tuple[list[str], int]:
 
 
 def index_letters(source: list[str]) -> list[str]:
-    """The single lower-case letters in the subscripts of `source`, in their order, those that a sum binds left out."""
+    """The single lower-case letters in the subscripts of `source`, in their order, those that a sum, a minimum … binds left out."""
     found, summed = [], set()
     for at, token in enumerate(source[:-1]):
         if token == "_":
             letters = [t for t in group(source, at + 1)[0] if re.fullmatch("[a-z]", t)]
-            summed |= set(letters) if source[at - 1] == "\\sum" else set()
+            summed |= set(letters) if source[at - 1] in BINDING else set()
             found += letters
     return [t for t in dict.fromkeys(found) if t not in summed]
