@@ -5,7 +5,7 @@ Page "Softmax and cross-entropy, derived and checked" introduces it.
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import numpy as np
@@ -13,14 +13,9 @@ import torch
 from IPython.display import display
 
 from helpers import fingerprint
-from helpers.formulas import Unreadable, Wrong, displays
-from helpers.formulas.chains import Display
-from helpers.formulas.evaluation import as_array
-from helpers.formulas.tokens import key, statement
-
-
-class CheckFailed(AssertionError):
-    """A formula and its truth differ by more than the tolerance."""
+from helpers.comparison import CheckFailed, Comparison, largest_error
+from helpers.formulas import displays
+from helpers.formulas.tokens import statement
 
 
 @dataclass(frozen=True)
@@ -40,10 +35,11 @@ class Check:
     read: int = 0
     left: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    transcribed: bool = False
+    transcribed: bool = True
     statement: str = ""
 
 
+__all__ = ["CheckFailed", "largest_error"]
 _done: dict[str, Check] = {}
 
 
@@ -66,9 +62,9 @@ def equation(
 ) -> float:
     r"""Compare the equation `label`, as it is displayed, with an independent truth; show and return the largest error.
 
-    truth: takes the members of a point, returns a float64 array, tensor or number; its axes are the indices of the left
-    side in their order, then rows and columns.  Or {LaTeX of a left side: such a function}, which says what is computed.
-    at: the points, each a tuple of arguments.  names: takes a point, returns {LaTeX of a name: number, array, function}.
+    truth: takes the members of a point, returns a float64 array, tensor or number; its axes are the indices of the
+    left side in their order, then rows and columns.  Or {LaTeX of a left side: such a function}: what is computed.
+    at: the points, each a tuple of arguments.  names: point → {LaTeX of a name: its number, array or function}.
     code: the page's own implementation, compared too.  tol: the largest absolute difference that is accepted.
     skip: LaTeX commands, such as \int, whose members are not read.  instead: another display, tried and not recorded.
     formula: in place of `names`, where a display cannot be read: the formula, typed again.  The line says so then.
@@ -91,97 +87,15 @@ def equation(
             f"points, tolerance {tol:.0e}"
         )
     if instead is None:
-        _done[label] = comparison.check(tol, skip, latex, transcribed=names is None)
+        _done[label] = Check(label, comparison.points, comparison.error, tol, comparison.code_error)
+        if names:
+            members = comparison.display.members
+            read = sum(member.kind == "read" for member in members)
+            left = tuple(member.latex for member in members if member.kind == "left")
+            _done[label] = replace(_done[label], read=read, left=left, skipped=tuple(skip), transcribed=False)
+        _done[label] = replace(_done[label], statement=fingerprint.digest(statement(latex)))
         _show_check(_done[label], latex, where)
     return comparison.error
-
-
-class Comparison:
-    """The errors of one equation over its points: the largest, and where it is."""
-
-    def __init__(self, label: str):
-        """label: what errors are to name."""
-        self.label, self.points, self.error, self.code_error, self.worst = label, 0, 0.0, None, ""
-        self.display: Display | None = None
-
-    def at(self, point: tuple, latex: str, truth, names, code, formula, skip) -> None:
-        """Compare at one point; the arguments are those of `equation`."""
-        self.points += 1
-        truths = truth if isinstance(truth, dict) else {"": truth}
-        found = {key(left): as_array(function(*point), "the truth") for left, function in truths.items()}
-        (first, *_) = found.values()
-        try:
-            if names:
-                values = {key(name): value for name, value in names(*point).items()}
-                self.display = self.display or self._parsed(latex, values, list(found), skip)
-                for member, value, wanted, relation in self.display.at(values, found):
-                    strict = member.kind == "condition" and relation in ("<", ">")
-                    self._compare(point, f"“{member.latex}”", value, wanted, relation, strict)
-            for who, function in (("the formula", formula), ("the code", code)):
-                if function:
-                    value = as_array(function(*point), who)
-                    if value.shape != first.shape or not value.size:
-                        raise Wrong(f"{who} has the shape {value.shape}, the truth {first.shape}")
-                    gap = self._compare(point, who, value, first, "=")
-                    self.code_error = max(self.code_error or 0.0, gap) if who == "the code" else None
-        except Wrong as fault:
-            raise CheckFailed(f"{self.label} is wrong: {fault}, at point {self.points} ({_brief(point)})") from None
-
-    def _parsed(self, latex: str, values: dict, truths: list[str], skip) -> Display:
-        try:
-            return Display(latex, {name: callable(value) for name, value in values.items()}, truths, skip)
-        except Unreadable as fault:
-            raise Unreadable(f"{self.label} is not read: {fault}") from None
-
-    def _compare(self, point: tuple, who: str, value: np.ndarray, wanted: np.ndarray, relation: str, strict=False) -> float:
-        value, wanted = np.broadcast_arrays(value, wanted)
-        with np.errstate(invalid="ignore"):
-            gap = value - wanted
-        gap = (
-            np.maximum(gap, 0) if relation in (">", "\\ge") else np.maximum(-gap, 0) if relation != "=" else np.abs(gap)
-        )
-        gap = np.where(value == wanted, np.inf if strict else 0.0, np.where(np.isnan(gap), np.inf, gap))  # equal infinities agree
-        if gap.size and (largest := float(gap.max())) >= self.error and (largest or not self.worst):
-            entry = np.unravel_index(int(gap.argmax()), gap.shape)
-            place = f"entry {list(map(int, entry))} of " if entry else ""
-            values = f"is {value[entry]:.10g} where {wanted[entry]:.10g} is right"
-            self.error, self.worst = largest, f"{place}{who} {values}, at point {self.points} ({_brief(point)})"
-        return float(gap.max()) if gap.size else 0.0
-
-    def check(self, tol: float, skip: tuple[str, ...], latex: str, transcribed: bool) -> Check:
-        """What is kept of it."""
-        members = self.display.members if self.display else []
-        read = sum(member.kind == "read" for member in members)
-        left = tuple(member.latex for member in members if member.kind == "left")
-        said = fingerprint.digest(statement(latex))
-        return Check(
-            self.label, self.points, self.error, tol, self.code_error, read, left, tuple(skip), transcribed, said
-        )
-
-
-def largest_error(function: Callable, truth: Callable, at: Iterable) -> tuple[float, int]:
-    """The largest |function(*point) − truth(*point)| over the points, and their number: for code beside code.
-
-    Raises as `equation` does.
-    """
-    comparison = Comparison("this comparison")
-    for point in at:
-        comparison.at(point if isinstance(point, tuple) else (point,), "", truth, None, None, function, ())
-    if not comparison.points:
-        raise ValueError("there is no point to compare at")
-    return comparison.error, comparison.points
-
-
-def _brief(point: tuple) -> str:
-    shapes = (
-        f"shape {tuple(arg.shape)}"
-        if getattr(arg, "ndim", 0)
-        else f"{arg:.6g}"
-        if hasattr(arg, "__float__")
-        else type(arg).__name__
-        for arg in point
-    )
-    return ", ".join(shapes)
 
 
 def _show_check(check: Check, latex: str, where: str) -> None:

@@ -13,7 +13,7 @@ import torch
 from conftest import ROOT
 
 from helpers import checks
-from helpers.checks import Comparison
+from helpers.comparison import Comparison
 from helpers.formulas import displays
 from helpers.press.sources import Repository
 

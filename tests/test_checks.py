@@ -3,12 +3,14 @@
 import math
 import re
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 
 from helpers import checks
 from helpers.checks import CheckFailed, coverage, equation, finite_differences, in_range, largest_error
+from helpers.formulas import Unreadable
 
 POINTS = [(x,) for x in np.linspace(-2, 2, 9)]
 
@@ -23,27 +25,114 @@ def shown(monkeypatch):
     checks.reset()
 
 
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """Writes displays to a page, which checks then read: page(r"y' = 2 x") or page(**{"eq-a": …})."""
+
+    def write(latex="", **labelled):
+        labelled = {name.replace("_", "-"): text for name, text in labelled.items()} or {"eq-a": latex}
+        text = "\n\n".join(f"So\n\n$$\n{latex}\n$$ ({label})" for label, latex in labelled.items())
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
+        nbformat.write(notebook, tmp_path / "page.ipynb")
+        monkeypatch.setenv("COURSE_PAGE", str(tmp_path / "page.ipynb"))
+
+    return write
+
+
 def slope_of_sine(x):
     return float(finite_differences(np.sin, np.array(x)))
 
 
-def test_a_right_equation_passes_and_shows_its_largest_error(shown):
-    off = iter([0, 3e-9, -7e-9, 1e-9])
-    error = equation("eq-line", lambda x, a: a * x + next(off), lambda x, a: a * x, at=[(0.0, 1.0)] * 4, tol=1e-8)
-    assert error == pytest.approx(7e-9, rel=1e-6)
+def names(x):
+    return {"x": x, r"\sin": np.sin}
+
+
+SLOPE = {r"\frac{d}{dx} \sin x": slope_of_sine}
+
+
+def test_a_right_equation_passes_and_shows_what_was_read(shown, page):
+    page(r"\frac{d}{dx} \sin x = \cos x = 1 - 2 \sin(x/2) \sin(x/2) .")
+    with pytest.raises(CheckFailed, match=r"“1-2\\sin\(x/2\)\\sin\(x/2\)” is .* where .* is right, at point 1 \(-2\)"):
+        equation("eq-a", SLOPE, at=POINTS, names=names, tol=1e-9)
+    page(r"\frac{d}{dx} \sin x = \cos x .")
+    error = equation("eq-a", SLOPE, at=POINTS, names=names, code=np.cos, tol=1e-9)
+    assert 0 < error <= 1e-9
     (bundle,) = shown
-    assert "{eq}`eq-line` checked at 4 points · largest error 7.0e-09 ≤ 1e-08" in bundle["text/markdown"]
-    assert "<code>eq-line</code>" in bundle["text/html"]
-    assert "eq-line checked at 4 points" in bundle["text/plain"]
-    assert coverage(["eq-line"]) == 1
+    said = "{eq}`eq-a` read as displayed: 1 member at 9 points · largest error"
+    assert said in bundle["text/markdown"]
+    assert r"· code " in bundle["text/markdown"]
+    assert r"$\frac d{dx}\sin x$ is the truth" in bundle["text/markdown"]
+    assert "<code>eq-a</code>" in bundle["text/html"]
+    assert coverage(["eq-a"]) == 1
 
 
-def test_the_slope_of_the_sine_is_the_cosine_and_not_its_negative(shown):
-    assert 0 < equation("eq-right", np.cos, slope_of_sine, at=POINTS, tol=1e-9) <= 1e-9
-    with pytest.raises(CheckFailed, match=r"eq-wrong is wrong: largest error 2 over 9 points, tolerance 1e-09"):
-        equation("eq-wrong", lambda x: -np.cos(x), slope_of_sine, at=POINTS, tol=1e-9)
-    assert len(shown) == 1
-    assert coverage(["eq-right", "eq-wrong"]) == 0.5
+def test_an_editor_shows_the_formula_that_was_read_and_the_file(shown, page, tmp_path, monkeypatch):
+    page(r"\frac{d}{dx} \sin x = \cos x .")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "page.ipynb"))
+    monkeypatch.delenv("COURSE_PAGE")
+    equation("eq-a", SLOPE, at=POINTS, names=names, tol=1e-9)
+    assert r"$\displaystyle \frac{d}{dx} \sin x = \cos x .$" in shown[0]["text/html"]
+    assert "page.ipynb" in shown[0]["text/html"]
+
+
+def test_the_slope_of_the_sine_is_not_minus_the_cosine(shown, page):
+    page(r"\frac{d}{dx} \sin x = -\cos x .")
+    with pytest.raises(CheckFailed, match=r"eq-a is wrong: .*; largest error 2 over 9 points, tolerance 1e-09"):
+        equation("eq-a", SLOPE, at=POINTS, names=names, tol=1e-9)
+    assert shown == []
+    assert coverage(["eq-a"]) == 0
+
+
+def test_the_code_is_a_third_party(page):
+    page(r"\frac{d}{dx} \sin x = \cos x .")
+    with pytest.raises(CheckFailed, match="the code is .* at point 1"):
+        equation("eq-a", SLOPE, at=POINTS, names=names, code=lambda x: np.cos(x) + 1e-6, tol=1e-9)
+
+
+def test_a_display_in_the_place_of_another_is_tried_and_not_recorded(page):
+    page(r"\frac{d}{dx} \sin x = \cos x .")
+    equation("eq-a", SLOPE, at=POINTS, names=names, tol=1e-9)
+    with pytest.raises(CheckFailed):
+        equation("eq-a", SLOPE, at=POINTS, names=names, tol=1e-9, instead=r"\frac{d}{dx} \sin x = \sin x")
+    assert coverage(["eq-a"]) == 1
+
+
+def test_a_transcribed_formula_says_so(shown, page):
+    page(r"\frac{d}{dx} \sin x = \min_a \dots")
+    equation("eq-a", slope_of_sine, at=POINTS, formula=np.cos, tol=1e-9)
+    assert "✎ equation {eq}`eq-a` transcribed at 9 points" in shown[0]["text/markdown"]
+    assert checks.record()["eq-a"]["transcribed"] is True
+
+
+@pytest.mark.parametrize("tol", [0.0, -1.0, math.nan])
+def test_a_tolerance_that_nothing_meets(tol, page):
+    page("y = x")
+    with pytest.raises(CheckFailed):
+        equation("eq-a", {"y": lambda x: x + 1e-9}, at=[1.0], names=names, tol=tol)
+
+
+@pytest.mark.parametrize(
+    ("truth", "at", "error", "message"),
+    [
+        (lambda x: np.float32(x), [1.0], TypeError, "the truth is computed in float32, and a check needs float64"),
+        (lambda x: None, [1.0], TypeError, "the truth is None: its function returns nothing"),
+        (lambda x: np.zeros(3), [np.zeros(2)], CheckFailed, r"“x” has the shape \(2,\), and what it equals \(3,\)"),
+        (lambda x: complex(x), [1.0], TypeError, "complex128"),
+        (float, [], ValueError, "eq-a: there is no point to check at"),
+    ],
+)
+def test_what_is_no_check_is_refused_and_not_counted(truth, at, error, message, shown, page):
+    page("y = x")
+    with pytest.raises(error, match=message):
+        equation("eq-a", {"y": truth}, at=at, names=names)
+    assert shown == []
+    assert coverage(["eq-a"]) == 0
+
+
+def test_a_label_that_is_not_on_the_page_names_those_that_are(page):
+    page(eq_a="y = x", eq_b="y = 2 x")
+    with pytest.raises(Unreadable, match=r"no display is labelled eq-c in .*page.ipynb .*: there are eq-a, eq-b"):
+        equation("eq-c", {"y": float}, at=[1.0], names=names)
 
 
 @pytest.mark.parametrize("kind", [np.array, torch.tensor, list], ids=["numpy", "torch", "list"])
@@ -74,42 +163,23 @@ def test_special_values(left, right, error):
     assert largest_error(lambda _: left, lambda _: right, [0]) == (error, 1)
 
 
-@pytest.mark.parametrize("values", [(math.nan, 1.0), (1.0, math.nan)])
-def test_nan_at_one_of_many_points_fails(values):
-    last = iter([(1.0, 1.0), (1.0, 1.0), values, (1.0, 1.0)])
-    pair = {}
-
-    def formula(_):
-        pair["left"], pair["right"] = next(last)
-        return pair["left"]
-
-    with pytest.raises(CheckFailed, match="largest error inf over 4 points"):
-        equation("eq-nan", formula, lambda _: pair["right"], at=range(4), tol=1e300)
-
-
-@pytest.mark.parametrize("tol", [0.0, -1.0, math.nan])
-def test_a_tolerance_that_nothing_meets(tol):
-    with pytest.raises(CheckFailed):
-        equation("eq", lambda x: x + 1e-9, lambda x: x, at=[1.0], tol=tol)
+def test_nan_at_one_of_many_points_fails():
+    assert largest_error(lambda x: math.nan if x == 2 else 1.0, lambda x: 1.0, range(4)) == (math.inf, 4)
 
 
 @pytest.mark.parametrize(
     ("formula", "truth", "at", "error", "message"),
     [
-        (np.float32, float, [1.0], TypeError, "the formula is computed in float32: a check needs float64"),
-        (float, torch.tensor, [1.0], TypeError, "the truth is computed in float32: a check needs float64"),
-        (complex, complex, [1.0], TypeError, "complex128"),
-        (lambda x: np.zeros(2), lambda x: np.zeros(3), [0], ValueError, r"shape \(2,\), the truth \(3,\)"),
-        (lambda x: np.zeros((1, 2)), lambda x: np.zeros(2), [0], ValueError, "shape"),  # would broadcast
-        (lambda x: np.zeros(0), lambda x: np.zeros(0), [0], ValueError, "the formula has shape"),
-        (float, float, [], ValueError, "no point to check at"),
+        (np.float32, float, [1.0], TypeError, "the code is computed in float32"),
+        (lambda x: np.zeros(2), lambda x: np.zeros(3), [0], CheckFailed, r"shape \(2,\), the truth \(3,\)"),
+        (lambda x: np.zeros((1, 2)), lambda x: np.zeros(2), [0], CheckFailed, "shape"),  # would broadcast
+        (lambda x: np.zeros(0), lambda x: np.zeros(0), [0], CheckFailed, "the code has the shape"),
+        (float, float, [], ValueError, "no point to compare at"),
     ],
 )
-def test_what_is_no_check_is_refused_and_not_counted(formula, truth, at, error, message, shown):
+def test_what_is_no_comparison_is_refused(formula, truth, at, error, message):
     with pytest.raises(error, match=message):
-        equation("eq-x", formula, truth, at=at)
-    assert shown == []
-    assert coverage(["eq-x"]) == 0
+        largest_error(formula, truth, at)
 
 
 def test_points_are_tuples_of_arguments_or_single_ones():
@@ -117,9 +187,14 @@ def test_points_are_tuples_of_arguments_or_single_ones():
     assert largest_error(np.sum, lambda v: v[0], (np.array([2.0, i]) for i in range(3))) == (2, 3)
 
 
-def test_coverage_counts_each_label_once_and_names_what_is_unknown():
+def identity(label):
+    return equation(label, {"y": float}, at=[1.0, 2.0], names=names)
+
+
+def test_coverage_counts_each_label_once_and_names_what_is_unknown(page):
+    page(eq_a="y = x", eq_b="y = x")
     for label in ("eq-a", "eq-b", "eq-a"):
-        equation(label, float, float, at=[1.0])
+        identity(label)
     assert coverage(["eq-a", "eq-b", "eq-c", "eq-d", "eq-d"]) == 0.5
     with pytest.raises(ValueError, match="checked, but not among the labels: eq-b"):
         coverage(["eq-a"])
@@ -127,34 +202,41 @@ def test_coverage_counts_each_label_once_and_names_what_is_unknown():
     assert coverage(["eq-a"]) == 0
 
 
-def test_an_equation_that_fails_when_run_again_no_longer_counts():
-    equation("eq-a", float, float, at=[1.0])
+def test_an_equation_that_fails_when_run_again_no_longer_counts(page):
+    page("y = x")
+    identity("eq-a")
+    page("y = -x")
     with pytest.raises(CheckFailed):
-        equation("eq-a", float, lambda x: -x, at=[1.0])
+        identity("eq-a")
     assert coverage(["eq-a"]) == 0
 
 
-def test_the_table_has_a_row_for_each_passed_check(shown):
-    equation("eq-a", lambda x: x + 2e-12, lambda x: 0.0, at=[0.0])
-    equation("eq-b", float, float, at=[1.0, 2.0], tol=1e-6)
+def test_the_table_has_a_row_for_each_passed_check_in_the_order_given(shown, page):
+    page(eq_a="y = x = x", eq_b="y = x")
+    identity("eq-a")
+    identity("eq-b")
     checks.table()
     rows = shown[-1]["text/markdown"].splitlines()
-    assert rows[2:] == ["| {eq}`eq-a` | 1 | 2.0e-12 | 1e-10 |", "| {eq}`eq-b` | 2 | 0.0e+00 | 1e-06 |"]
-    assert shown[-1]["text/html"].count("<tr>") == 3
-    assert "<td><code>eq-b</code></td><td>2</td>" in shown[-1]["text/html"]
-    assert [(c.label, c.points, c.error, c.tol) for c in checks.passed()] == [
-        ("eq-a", 1, 2e-12, 1e-10),
-        ("eq-b", 2, 0.0, 1e-6),
+    assert rows[2:] == [
+        "| {eq}`eq-a` | 2 members | 2 | 0.0e+00 | 1e-10 |",
+        "| {eq}`eq-b` | 1 member | 2 | 0.0e+00 | 1e-10 |",
     ]
-
-
-def test_the_table_of_given_labels_keeps_their_order(shown):
-    for label in ("eq-a", "eq-b", "eq-c"):
-        equation(label, float, float, at=[1.0])
-    checks.table(["eq-c", "eq-a"])
-    assert re.findall("eq-.", shown[-1]["text/markdown"]) == ["eq-c", "eq-a"]
+    assert shown[-1]["text/html"].count("<tr>") == 3
+    assert [(c.label, c.points, c.read) for c in checks.passed()] == [("eq-a", 2, 2), ("eq-b", 2, 1)]
+    checks.table(["eq-b", "eq-a"])
+    assert re.findall("eq-.", shown[-1]["text/markdown"]) == ["eq-b", "eq-a"]
     with pytest.raises(KeyError, match="eq-never"):
         checks.table(["eq-never"])
+
+
+def test_the_record_keeps_what_was_read_and_a_digest_of_what_is_said(page):
+    page(eq_a=r"y = x \qquad j = 1, 2", eq_b=r"y = \, x\quad j = 1, 2 .", eq_c=r"y = x \qquad j = 1, 3")
+    for label in ("eq-a", "eq-b", "eq-c"):
+        identity(label)
+    found = checks.record()
+    assert found["eq-a"]["left"] == ("y",)
+    assert found["eq-a"]["read"] == 1
+    assert found["eq-a"]["statement"] != found["eq-c"]["statement"]
 
 
 WEIGHTS = torch.arange(1.0, 25, dtype=torch.float64)

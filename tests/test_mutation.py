@@ -35,6 +35,9 @@ ENDINGS = ("=", ":=", "\\approx", "\\qquad", "\\quad", ".", ",", ")", "]", "}", 
 
 TRUE = {  # mutants that pass because they are true, by the reason
     "δ, I, H, R, X, P, K and A are symmetric: the two indices may change places; and under δ_ik, i is k.": [
+        "eq-ce-chain: _i k at 67 turned round",
+        "eq-ce-chain: index i at 85 → k",
+        "eq-ce-chain: _i k at 87 turned round",
         "eq-softmax-jacobian: _i k at 17 turned round",
         "eq-softmax-jacobian: index i at 27 → k",
         "eq-softmax-jacobian: _i k at 53 turned round",

@@ -1,6 +1,5 @@
-"""The formulas that pages display, read from the page and evaluated: LaTeX → tree → numbers.
+"""The formulas that pages display: tokens → trees (`latex`) → numbers (`evaluation`) → members of chains (`chains`).
 
-`latex` parses, `evaluation` evaluates a tree at one point, `chains` splits a display into members and compares them,
 `displays` finds the page.  Conventions for authors are in CONTRIBUTING.
 """
 

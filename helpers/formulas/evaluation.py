@@ -14,8 +14,7 @@ from helpers.formulas import Unreadable, Wrong
 from helpers.formulas.tokens import nodes
 
 FUNCTIONS = {f"\\{name}": getattr(np, name) for name in "log exp cosh sinh tanh sin cos arcsin".split()}
-FUNCTIONS |= {"\\max": np.maximum}
-CONSTANTS = {"e": np.e, "\\pi": np.pi}
+CONSTANTS = {"e": np.array(np.e), "\\pi": np.array(np.pi)}
 COMPARED = {"=": np.equal, "\\ne": np.not_equal, "<": np.less, ">": np.greater}
 COMPARED |= {"\\le": np.less_equal, "\\ge": np.greater_equal}
 
@@ -32,7 +31,7 @@ def as_array(value, who: str) -> np.ndarray:
 
 
 class Evaluator:
-    """Evaluates trees at one point; knows every index letter's range and every dimension's size there."""
+    """Evaluates trees at one point; knows every index letter's range there."""
 
     def __init__(self, values: dict, trees: list, letters: list[str], ranges: dict[str, int]):
         """values: key → float64 array or function.  ranges: of letters, as displayed."""
@@ -41,12 +40,12 @@ class Evaluator:
         for _, base, places in [node for node in nodes(trees) if node[0] == "index"]:
             for place, size in zip(places, self._entries(base).shape, strict=False):
                 if place[0] == "name" and place[1] in letters and place[1] not in ranges:
-                    self.same(self.sizes, place[1], size, "the index")
+                    self.runs(place[1], size)
 
-    def same(self, known: dict, name: str, size: int, what: str) -> None:
-        """Bind `name` to `size`, or raise Wrong where it has another."""
-        if known.setdefault(name, size) != size:
-            raise Wrong(f"{what} {name} has {known[name]} places, and here {size}")
+    def runs(self, letter: str, size: int) -> None:
+        """Bind an index to its range, or raise Wrong where it has another."""
+        if self.sizes.setdefault(letter, size) != size:
+            raise Wrong(f"the index {letter} has {self.sizes[letter]} places, and here {size}")
 
     def annotate(self, dimensions: str, core: tuple) -> None:
         """Assert the shape that is written under an operand; one number for a column."""
@@ -56,30 +55,30 @@ class Evaluator:
 
     def value(self, tree) -> np.ndarray:
         """The value of a tree.  Raises Unreadable and Wrong."""
-        match tree:
-            case ("number", number):
-                return self._lift(np.array(number))
-            case ("name" | "index" | "sum" | "call" as kind, *parts):
-                return getattr(self, "_" + kind)(*parts)
-            case ("delta", (row, column)):
-                return (self.value(row) == self.value(column)).astype(float)
-            case ("relation", sign, left, right):
-                return COMPARED[sign](self.value(left), self.value(right)).astype(float)
-            case ("add" | "times" | "\\cdot" | "\\odot" | "/" | "power" as kind, left, right, *sign):
-                return self._combine(kind, self.value(left), self.value(right), *sign)
-            case ("transposed", base):
-                value = self.value(base)
-                if self._is_number(value):
-                    raise Wrong("a number is transposed")
-                return value.swapaxes(-1, -2)
-            case ("norm", inside):
-                value = self.value(inside)
-                return np.abs(value) if self._is_number(value) else np.sqrt((value**2).sum((-1, -2)))
-            case ("shape", dimensions, inside):
-                value = self.value(inside)
-                self.annotate(dimensions, self._core(value))
-                return value
-        raise Unreadable(f"{tree[0]} of {len(tree) - 1} is not read")
+        kind, *parts = tree
+        if kind == "number":
+            return self._lift(np.array(parts[0]))
+        if kind in ("name", "index", "sum", "call"):
+            return getattr(self, "_" + kind)(*parts)
+        if kind == "delta":
+            if len(parts[0]) != 2:
+                raise Wrong("δ takes two indices")
+            return (self.value(parts[0][0]) == self.value(parts[0][1])).astype(float)
+        if kind == "relation" and parts[0] in COMPARED:
+            return COMPARED[parts[0]](self.value(parts[1]), self.value(parts[2])).astype(float)
+        if kind == "add":
+            return self._combine(parts[0], self.value(parts[1]), self.value(parts[2]))
+        if kind in ("times", "\\cdot", "\\odot", "/", "power"):
+            return self._combine(kind, self.value(parts[0]), self.value(parts[1]))
+        inside = self.value(parts[-1])
+        if kind == "norm":
+            return np.abs(inside) if self._is_number(inside) else np.sqrt((inside**2).sum((-1, -2)))
+        if kind == "shape":
+            self.annotate(parts[0], self._core(inside))
+            return inside
+        if kind == "transposed" and not self._is_number(inside):
+            return inside.swapaxes(-1, -2)
+        raise Wrong(f"{kind} of what it cannot be of")
 
     def _is_number(self, value: np.ndarray) -> bool:
         return value.ndim == len(self.letters)
@@ -92,14 +91,9 @@ class Evaluator:
             raise Wrong(f"an array of shape {array.shape} without its indices")
         return array.reshape((1,) * len(self.letters) + array.shape + (1,) * (array.ndim == 1))
 
-    def _column(self, value: np.ndarray, letters: int) -> np.ndarray:
-        return value[..., None] if value.ndim == letters + 1 else value
-
     def _name(self, name: str) -> np.ndarray:
-        if name in self.values:
-            return self._lift(self.values[name])
-        if name not in self.letters:
-            return self._lift(np.array(CONSTANTS[name]))
+        if name in self.values or name not in self.letters:
+            return self._lift(self.values.get(name, CONSTANTS.get(name)))
         if name not in self.sizes:
             raise Unreadable(f"nothing says how far the index {name} runs")
         axis = [-1 if letter == name else 1 for letter in self.letters]
@@ -126,61 +120,56 @@ class Evaluator:
         found = array[tuple(np.clip(a, 0, n - 1) for a, n in at)]
         outside = np.any([(a < 0) | (a >= n) for a, n in at], axis=0)
         found = np.where(outside.reshape(outside.shape + (1,) * (found.ndim - outside.ndim)), np.nan, found)
-        return self._column(found, len(self.letters))
+        return found[..., None] if found.ndim == len(self.letters) + 1 else found
 
-    def _combine(self, kind: str, left: np.ndarray, right: np.ndarray, sign: str = "") -> np.ndarray:
+    def _combine(self, kind: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         numbers = self._is_number(left), self._is_number(right)
-        if any(numbers) and not all(numbers) and kind in ("add", "times", "\\cdot", "/"):  # it counts for each entry
+        if sum(numbers) == 1 and kind in ("+", "-", "times", "\\cdot", "/"):  # a number counts for each entry
             left, right = (v[..., None, None] if n else v for v, n in zip((left, right), numbers, strict=True))
-        cores = self._core(left), self._core(right)
-        if kind == "add" and ((1, 1) in cores or cores[0] == cores[1]):
-            return left - right if sign == "-" else left + right
-        if (
-            kind in ("times", "\\cdot")
-            and any(numbers)
-            or kind == "\\odot"
-            and not any(numbers)
-            and cores[0] == cores[1]
-        ):
+        a, b = self._core(left), self._core(right)
+        if kind in ("+", "-") and ((1, 1) in (a, b) or a == b):
+            return left - right if kind == "-" else left + right
+        if kind in ("times", "\\cdot") and any(numbers) or kind == "\\odot" and a == b != ():
             return left * right
-        if kind == "/" and cores[1] in ((), (1, 1)):
+        if kind == "/" and b in ((), (1, 1)):
             return left / right
         if kind == "power" and all(numbers):
             return left**right
-        if kind == "power" and numbers[1] and (right == -1).all() and cores[0][0] == cores[0][1]:
+        if kind == "power" and numbers[1] and (right == -1).all() and a[0] == a[1]:
             return np.linalg.inv(left)
-        if kind == "\\cdot" and cores[0][1] == cores[1][1] == 1:
-            return self._combine("times", left.swapaxes(-1, -2), right)
-        if kind in ("times", "\\cdot") and cores[0][1] == cores[1][0]:
+        if kind == "\\cdot" and a[1] == b[1] == 1:
+            left, a = left.swapaxes(-1, -2), a[::-1]
+        if kind in ("times", "\\cdot") and a[1] == b[0]:
             found = left @ right
             return found[..., 0, 0] if self._core(found) == (1, 1) else found
-        words = {"add": "a sum", "times": "a product", "power": "a power", "/": "a quotient"}
-        raise Wrong(f"{words.get(kind, kind)} of the shapes {cores[0]} and {cores[1]}")
+        raise Wrong(f"{kind} between the shapes {a} and {b}")
 
     def _call(self, name: str, arguments: list) -> np.ndarray:
         values = [self.value(argument) for argument in arguments]
-        if name in FUNCTIONS and name not in self.values:
+        if name in self.values:
+            leading = np.broadcast_shapes(*[v.shape[: len(self.letters)] for v in values])
+            spread = [np.broadcast_to(v, leading + self._core(v)) for v in values]
+            spread = [v[..., 0] if not self._is_number(v) and v.shape[-1] == 1 else v for v in spread]
+            results = [self.values[name](*(v[place] for v in spread)) for place in np.ndindex(leading)]
+            found = np.array([as_array(result, f"the result of {name}") for result in results])
+            found = found.reshape(leading + found.shape[1:])
+            return found[..., None] if found.ndim == len(leading) + 1 else found
+        if name == "\\max" and len(values) == 2:
+            return np.maximum(*values)
+        if name in FUNCTIONS and len(values) == 1:
             return FUNCTIONS[name](*values)
-        if name not in self.values:  # diag
-            if self._core(values[0])[1:] != (1,):
-                raise Wrong("diag takes a column")
+        if len(values) == 1 and self._core(values[0])[1:] == (1,):  # diag
             return values[0] * np.eye(values[0].shape[-2])
-        leading = np.broadcast_shapes(*[v.shape[: len(self.letters)] for v in values])
-        spread = [np.broadcast_to(v, leading + self._core(v)) for v in values]
-        spread = [v[..., 0] if not self._is_number(v) and v.shape[-1] == 1 else v for v in spread]
-        results = [self.values[name](*(v[place] for v in spread)) for place in np.ndindex(leading)]
-        found = np.array([as_array(result, f"the result of {name}") for result in results])
-        return self._column(found.reshape(leading + found.shape[1:]), len(leading))
+        raise Wrong(f"{name} of {len(values)} arguments of the shapes {[*map(self._core, values)]}")
 
     def _dimension(self, name: str, size: int) -> None:
-        """A number is that number, or what `names` says that it stands for; a letter is the same throughout."""
+        """A number is that number, or what `names` says that it stands for; a letter is what `names` says."""
         base, more = re.fullmatch(r"(.+?)((?:[+-]\d+)?)", name).groups()
-        given = self.values.get(base, int(base) if base.isdigit() else None)
+        given = self.values.get(base, np.array(int(base)) if base.isdigit() else None)
         if given is None:
             raise Unreadable(f"there is no size for the dimension {base}: give it in names")
-        if callable(given) or np.ndim(given):
-            raise Wrong(f"{base} stands for a size, and is none")
-        self.same({base: int(given)}, base, size - int(more or 0), "the dimension")
+        if callable(given) or given.ndim or int(given) + int(more or 0) != size:
+            raise Wrong(f"the dimension {name} is {size} here, and {base} is {given}")
 
     def _sum(self, letters: list[str], first: int, last, condition, body) -> np.ndarray:
         masks = [] if condition is None else [self.value(condition)]
@@ -199,10 +188,9 @@ class Evaluator:
     def _upper(self, letter: str, first: int, last) -> list[np.ndarray]:
         """Assert how far `letter` runs, or give the mask of the places that count."""
         if last[0] == "number":
-            self.sizes.setdefault(letter, int(self.values.get(f"{last[1]:g}", last[1])) - first + 1)
-            self._dimension(f"{last[1]:g}", self.sizes[letter] + first - 1)
+            self.runs(letter, int(self.values.get(f"{last[1]:g}", last[1])) - first + 1)
             return []
-        if any(node == ("name", letter) for node in nodes(last)):
+        if ("name", letter) in nodes(last):
             raise Wrong(f"the index {letter} runs up to itself")
         end = self.value(last)
         self.sizes.setdefault(letter, int(end.max()) - first + 1)
