@@ -51,8 +51,8 @@ SLOPE = {r"\frac{d}{dx} \sin x": slope_of_sine}
 
 
 def test_a_right_equation_passes_and_shows_what_was_read(shown, page):
-    page(r"\frac{d}{dx} \sin x = \cos x = 1 - 2 \sin(x/2) \sin(x/2) .")
-    with pytest.raises(CheckFailed, match=r"“1-2\\sin\(x/2\)\\sin\(x/2\)” is .* where .* is right, at point 1 \(-2\)"):
+    page(r"\frac{d}{dx} \sin x = \cos x = 1 - \sin(x) .")
+    with pytest.raises(CheckFailed, match=r"“1-\\sin\(x\)” is .* where .* is right, at point \d \("):
         equation("eq-a", SLOPE, at=POINTS, names=names, tol=1e-9)
     page(r"\frac{d}{dx} \sin x = \cos x .")
     error = equation("eq-a", SLOPE, at=POINTS, names=names, code=np.cos, tol=1e-9)
@@ -85,7 +85,7 @@ def test_the_slope_of_the_sine_is_not_minus_the_cosine(shown, page):
 
 def test_the_code_is_a_third_party(page):
     page(r"\frac{d}{dx} \sin x = \cos x .")
-    with pytest.raises(CheckFailed, match="the code is .* at point 1"):
+    with pytest.raises(CheckFailed, match=r"the code is .* at point \d"):
         equation("eq-a", SLOPE, at=POINTS, names=names, code=lambda x: np.cos(x) + 1e-6, tol=1e-9)
 
 
