@@ -77,12 +77,13 @@ def _changed(statement: ast.stmt) -> set[str]:
 def needed(statements: list[ast.stmt]) -> list[types.CodeType]:
     """The statements that call checks, and those that these need, transitively, in their order, compiled."""
     kept, wanted = [], set()
+    checking = {node.name for node in statements if isinstance(node, ast.FunctionDef) and _calls_equation(node)}
     for node in reversed(statements):
         code = compile(ast.Module([node], []), "a page", "exec")
         reads, binds = _names(code)
         if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             binds |= _changed(node) - {"checks", "run"}
-        if _calls_equation(node) or binds & wanted:
+        if _calls_equation(node) or binds & wanted or reads & checking:
             kept.append(code)
             if isinstance(node, ast.FunctionDef | ast.Assign) and not reads & binds:
                 wanted -= binds

@@ -79,7 +79,28 @@ def claims_table(repository: Repository) -> str:
             text, evidence = (claim[key].replace("|", "\\|").replace("\n", " ") for key in ("text", "evidence"))
             link = f'<a href="assignments/{slug}.html#claim-{i}" aria-label="claim {i} on its page">see</a>'
             lines.append(f"| {text} | {MARKS[claim['verdict']]} | {evidence} | {link} |")
+        lines += equations(found.get("checks", {}))
     return "\n".join(lines)
+
+
+def equations(checks: dict) -> list[str]:
+    """The displays that a page's checks read: members of each, what stands for the truth, what was not read."""
+    if not checks:
+        return []
+    members, typed = sum(c["read"] for c in checks.values()), sum(c["transcribed"] for c in checks.values())
+    lines = [
+        "",
+        f"**{len(checks)} equations**, {members} members read as displayed, {typed} equations transcribed.",
+        "",
+    ]
+    lines += ["| equation | members read | the truth is that of | not read | points | largest error |"]
+    lines += ["|:--|--:|:--|:--|--:|--:|"]
+    for label, check in checks.items():
+        left, skipped = (", ".join(f"${latex}$" for latex in check[name]) for name in ("left", "skipped"))
+        read = "transcribed" if check["transcribed"] else check["read"]
+        cells = (f"{{eq}}`{label}`", read, left, skipped, f"{check['points']:,}", number(check["error"]))
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return lines
 
 
 def benchmarks_table(repository: Repository) -> str:
