@@ -105,8 +105,9 @@ class Display:
         derivative = "\\partial" in source or source[0] == "\\frac" and "d" in source[:3]
         if derivative and source[0] == "\\frac" or is_first and (derivative or {"'", *NOT_READ} & set(source)):
             return True
-        outside = key(_split(source, ("(", "["))[0][0])  # of the arguments
-        return is_first and source[0] not in ("\\sum", "(") and not any(name in outside for name in self.names)
+        outside = " ".join(["", *_split(_bare(source)[0], ("(", "["))[0][0], ""])  # of the arguments
+        known = any(" ".join(["", *tokens(name), ""]) in outside for name in self.names)
+        return is_first and source[0] not in ("\\sum", "(") and not known
 
     def _tree(self, source: list[str]):
         """A tree, or the reason why there is none."""
