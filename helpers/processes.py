@@ -60,16 +60,20 @@ def _apart(function: Callable, item, lost: Callable, variables: Mapping, workers
 def work() -> None:
     """A worker: what to do comes on stdin, the result goes to stdout; where stdin ends, it and its children end."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    function, item, slot = pickle.load(sys.stdin.buffer)
+    try:
+        function, item, slot = pickle.load(sys.stdin.buffer)
+    except (EOFError, pickle.UnpicklingError):  # told to end before it was told what to do
+        sys.exit(1)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    with contextlib.redirect_stdout(sys.stderr):
-        result = function(item, slot)
-    pickle.dump(result, sys.stdout.buffer)
+    with os.fdopen(os.dup(1), "wb") as results:
+        os.dup2(2, 1)  # what the function or its children print is no result, and they hold no end of that pipe
+        pickle.dump(function(item, slot), results)
 
 
 def _end_with_stdin() -> None:
     os.read(0, 1)
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
+    for _ in range(2):  # one may start while they are listed
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
     os._exit(1)

@@ -223,6 +223,7 @@ def test_a_run_after_helpers_changed_is_noted_and_made_again(root, runs):
     old.metadata.course.published.modules["helpers.since_removed"] = "0" * 16
     del old.metadata.course.published.modules["helpers.device"]
     nbformat.write(old, page(root))
+    pages.rebuild_results(Repository(root))
     result = press("status")
     assert result.exit_code == 0, "the page still shows what its source says"
     assert "helpers changed since it ran: helpers.device, helpers.run, helpers.since_removed" in result.output

@@ -194,7 +194,7 @@ def status():
         click.echo(f"{s.slug:{width}}  {s.published:10}  {s.profile:7}  {s.data:28}  {state}")
         for reason in s.reasons[:5] + [f"and {len(s.reasons) - 5} more"] * (len(s.reasons) > 5) + s.notes:
             click.echo(f"{'':{width}}    {reason}")
-    if old := pages.behind(repository):
+    if old := repository.slugs(repository.pages) and pages.behind(repository):
         click.echo(f"{repository.results} is STALE, behind the pages: run sync")
     if old or any(s.reasons for s in found):
         sys.exit(1)

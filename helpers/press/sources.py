@@ -56,7 +56,7 @@ def parse(text: str | bytes, where: str):
     try:
         return yaml.load(text, _Yaml)
     except (yaml.YAMLError, RecursionError) as error:
-        raise Refused(f"{where} is no YAML: {error}") from error
+        raise Refused(f"{where} is no YAML in UTF-8: {error}") from error
 
 
 class Repository:
