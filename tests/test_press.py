@@ -5,10 +5,15 @@ import math
 import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import click
 import nbformat
+import psutil
 import pytest
 import yaml
 from press_repository import (
@@ -16,6 +21,7 @@ from press_repository import (
     SLUG,
     code,
     edit,
+    environment,
     files,
     light,
     notebook,
@@ -464,12 +470,13 @@ ONES = {
     "04_dies": light(before="import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)"),
     "05_claims": tiny(),
     "06_good": light(),
+    "07_leaves": light(before="import sys\n\nsys.exit(0)"),
 }
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Six notebooks, four of which fail, run by one command from another folder, at a terminal of its own."""
+    """Seven notebooks, five of which fail, run by one command from another folder, at a terminal of its own."""
     pty = pytest.importorskip("pty")
     root = tmp_path_factory.mktemp("fails") / "course"
     for slug, source in ONES.items():
@@ -508,6 +515,7 @@ def test_a_failing_notebook_does_not_stop_the_others(finished):
     assert verdicts["02_raises"] == "cell 2: RuntimeError: broken on purpose"
     assert "run.finish() is missing" in verdicts["03_unfinished"]
     assert "Kernel died" in verdicts["04_dies"]
+    assert verdicts["07_leaves"] == "cell before calls sys.exit, which ended the run: take it out"
     assert re.fullmatch(r"cell \d+: ClaimFailed: does not hold: No\.", verdicts["05_claims"])
 
 
@@ -570,6 +578,63 @@ def test_two_processes_with_one_seed_measure_the_same_to_the_last_digit(swept, p
     assert swept[1][1]["metrics"] == pages.record(pages.read(page(published)))["metrics"]
 
 
+@pytest.fixture
+def slow(tmp_path):
+    """Three notebooks that touch a file and sleep, two of them running; the press, and what lies in their folder."""
+    root, folder = tmp_path / "course", tmp_path / "course" / "notebooks"
+    for i in "123":
+        nap = f"time.sleep(100 if {i} == 1 else 0.5)"
+        write(root, f"0{i}_slow", light(before=f"import pathlib, time\n\npathlib.Path('began{i}').touch()\n{nap}"))
+    process = start_press(root, "run", "--jobs", "2", start_new_session=True)
+    end = time.monotonic() + 60
+    while not (folder / "began1").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    yield process, root
+    process.kill()
+
+
+def workers(process):
+    return psutil.Process(process.pid).children()
+
+
+def assert_nothing_runs(root):
+    """No process works on the course any more: a kernel whose parent was killed needs a second to notice."""
+    end = time.monotonic() + 20
+    while True:
+        found = [p.info for p in psutil.process_iter(["pid", "environ"]) if p.info["environ"]]
+        if not any(info["environ"].get("COURSE_REPOSITORY") == str(root) for info in found):
+            return
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.posix
+def test_ctrl_c_ends_notebooks_that_run_beside_each_other(slow):
+    process, root = slow
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err == "Error: stopped: no notebook runs any more, and no other is started\n"
+    assert_nothing_runs(root)
+
+
+@pytest.mark.posix
+def test_a_killed_worker_fails_its_notebook_alone(slow):
+    process, root = slow
+    end = time.monotonic() + 60
+    while not (root / "build" / "runs" / "quick" / "03_slow.ipynb").exists() or len(workers(process)) > 1:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    workers(process)[0].kill()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "")
+    verdicts = {line.split()[0]: line.split(maxsplit=2)[2] for line in out.splitlines() if line.startswith("0")}
+    assert verdicts.pop("01_slow").startswith("its process was ended from outside")
+    assert verdicts == dict.fromkeys(["02_slow", "03_slow"], "ok, claims: 1 holds")
+    assert_nothing_runs(root)
+
+
 # ------------------------------------------------------------------------------------------------ words
 
 
@@ -623,6 +688,22 @@ def test_the_data_command_says_what_is_there_and_what_failed(root, monkeypatch):
 
 
 # ------------------------------------------------------------------------------------------------ parts
+
+
+def test_a_kernel_imports_the_presses_own_helpers_whatever_pythonpath_names(tmp_path):
+    rival = tmp_path / "rival" / "helpers"
+    rival.mkdir(parents=True)
+    (rival / "__init__.py").write_text("raise ImportError('the rival')\n", encoding="utf-8")
+    write(tmp_path / "course", SLUG, light(before="import helpers\n\nprint(helpers.__file__)"))
+    ours = str(execution.PACKAGE.parent)
+    environ = environment(tmp_path / "course") | {"PYTHONPATH": str(rival.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "helpers", "run", SLUG]
+    done = subprocess.run(command, cwd=ours, env=environ, capture_output=True, text=True, timeout=120)
+    assert "ok, claims: 1 holds" in done.stdout, done.stdout + done.stderr
+    copy = pages.read(tmp_path / "course" / "build" / "runs" / "quick" / f"{SLUG}.ipynb")
+    assert [o.text for c in copy.cells for o in c.get("outputs", []) if o.get("name") == "stdout"] == [
+        str(execution.PACKAGE / "__init__.py") + "\n"
+    ]
 
 
 def test_execute_leaves_the_environment_as_it_was(tmp_path, monkeypatch):
