@@ -1,5 +1,10 @@
 """python -m helpers: the press's command line."""
 
-from helpers.press.cli import main
+import sys
+
+try:
+    from helpers.press.cli import main
+except KeyboardInterrupt:  # the imports take a second
+    sys.exit("Aborted!")
 
 main(prog_name="python -m helpers")

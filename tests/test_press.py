@@ -1,13 +1,19 @@
 """The press: what it refuses before anything runs, and how it runs one notebook or many."""
 
 import csv
+import math
 import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import click
 import nbformat
+import psutil
 import pytest
 import yaml
 from press_repository import (
@@ -15,6 +21,7 @@ from press_repository import (
     SLUG,
     code,
     edit,
+    environment,
     files,
     light,
     notebook,
@@ -105,6 +112,17 @@ def test_a_value_of_another_type_is_refused(root, pair):
         ("--sweep", "epochs=", "has no value"),
         ("--sweep", "epochs=1,]", "--sweep epochs is no YAML"),
         ("--sweep", "epochs=1,x", "epochs = 'x' is not of the type"),
+        ("--set", "scale=.inf", "scale = inf is not finite"),
+        ("--set", "scale=-.inf", "scale = -inf is not finite"),
+        ("--set", "scale=.nan", "scale = nan is not finite"),
+        ("--set", "scale=1e400", "scale = inf is not finite"),
+        ("--set", "grid=[0.1, .nan]", "grid = [0.1, nan] is not finite"),
+        ("--sweep", "scale=1,.inf", "scale = inf is not finite"),
+        ("--set", "epochs=1:30", "epochs = '1:30' is not of the type"),
+        ("--set", "careful=yes", "careful = 'yes' is not of the type"),
+        ("--set", "epochs=" + "9" * 5000, "epochs = inf is not of the type"),
+        ("--set", "grid=" + "[" * 2000, "--set grid is no YAML"),
+        ("--set", "label={a: 1, b: 2, a: 3}", "a stands there twice"),
     ],
 )
 def test_an_option_that_cannot_be_read_is_refused(root, option, pair, words):
@@ -188,7 +206,61 @@ def test_a_notebook_without_one_cell_of_plain_parameters_is_refused(root, cells,
 
 def test_a_notebook_without_its_metadata_is_refused(root):
     edit(root, lambda source, cells: source.metadata.pop("course"))
-    assert "needs one cell tagged parameters (it has 1), a course title and data" in refused(root, "run", SLUG)
+    assert "its metadata needs course: {title: TEXT, data: [names of data sets]}" in refused(root, "run", SLUG)
+
+
+@pytest.mark.parametrize(
+    "course",
+    [
+        [],
+        None,
+        "x",
+        {},
+        {"title": "T"},
+        {"data": []},
+        *({"title": "T", "data": data} for data in (None, "mnist", {}, [1], [None])),
+    ],
+)
+def test_metadata_of_another_shape_are_refused(root, course):
+    edit(root, lambda source, cells: source.metadata.update(course=course))
+    for command in (["run"], ["publish"], ["run", "--profile", "full"]):
+        message = refused(root, *command, SLUG)
+        assert f"{SLUG}.ipynb: its metadata needs course: {{title: TEXT, data: [names of data sets]}}" in message
+
+
+@pytest.mark.parametrize("instead", [True, False])
+def test_the_parameters_tag_on_a_text_cell_is_refused(root, instead):
+    def tag(source, cells):
+        cells["title"].metadata["tags"] = ["parameters"]
+        if instead:
+            cells["parameters"].metadata["tags"] = []
+
+    edit(root, tag)
+    message = refused(root, "run", SLUG)
+    assert "needs one code cell tagged parameters" in message
+    assert "markdown" in message
+
+
+def test_two_cells_of_one_id_are_refused(root):
+    path = root / "notebooks" / f"{SLUG}.ipynb"
+    path.write_text(path.read_text(encoding="utf-8").replace('"id": "measure"', '"id": "setup"'), encoding="utf-8")
+    assert f"{path} cannot be read as a notebook: two cells have the id setup" in refused(root, "run", SLUG)
+
+
+@pytest.mark.parametrize("name", ["random.py", "helpers.py", "torch.py", "helpers/__init__.py", "numpy/__init__.py"])
+def test_a_file_beside_the_notebooks_that_hides_a_module_is_refused(root, name):
+    path = root / "notebooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x = 1\n", encoding="utf-8")
+    module = name.partition(".")[0].partition("/")[0]
+    for command in ("run", "publish"):
+        assert f"{root / 'notebooks' / module} hides the module {module}" in refused(root, command, SLUG)
+
+
+def test_a_module_of_ones_own_beside_the_notebooks_is_no_fault(root, tasks):
+    (root / "notebooks" / "own_tools.py").write_text("x = 1\n", encoding="utf-8")
+    (root / "notebooks" / "data").mkdir()
+    assert press("run", SLUG).exit_code == 0
 
 
 def test_an_unknown_data_set_in_the_metadata_is_refused(root):
@@ -206,10 +278,18 @@ def test_an_unknown_data_set_in_the_metadata_is_refused(root):
         ("", "has no parameters for 01_tiny"),
         ("01_tiny: {epohcs: 3}", "did you mean epochs?"),
         ("01_tiny: {epochs: many}", "is not of the type of its default 3"),
+        ("01_tiny: {}\n02_real: {}\n01_tiny: {epochs: 3}", "01_tiny stands there twice"),
+        ("01_tiny: {epochs: 3, epochs: 4}", "epochs stands there twice"),
+        ("01_tiny: {3: 4}", "has no parameter 3"),
+        ("01_tiny: {epochs: 1:30}", "is not of the type of its default 3"),
+        ("01_tiny: {scale: .inf}", "is not finite"),
+        (b"# \xe9poques\n01_tiny: {}", "full.yml is no YAML in UTF-8"),
+        ("01_tiny: \x00", "full.yml is no YAML"),
     ],
 )
 def test_a_broken_profile_is_refused(root, content, words):
-    (root / "notebooks" / "profiles" / "full.yml").write_text(content, encoding="utf-8")
+    content = content if isinstance(content, bytes) else content.encode()
+    (root / "notebooks" / "profiles" / "full.yml").write_bytes(content)
     assert words in refused(root, "run", "--profile", "full", SLUG)
     assert words in refused(root, "publish", SLUG)
 
@@ -250,10 +330,45 @@ def tasks(root, monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("name", ["01", SLUG, f"{SLUG}.ipynb", f"notebooks/{SLUG}.ipynb", f"/a/b/{SLUG}.ipynb"])
-def test_a_notebook_is_named_by_number_name_or_path(tasks, name):
-    assert press("run", name).exit_code == 0
+@pytest.mark.parametrize(
+    "name", ["01", SLUG, f"{SLUG}.ipynb", f"notebooks/{SLUG}.ipynb", f"{{root}}/notebooks/{SLUG}.ipynb"]
+)
+def test_a_notebook_is_named_by_number_name_or_path(root, tasks, name):
+    assert press("run", name.format(root=root)).exit_code == 0
     assert [task.slug for task in tasks] == [SLUG]
+
+
+@pytest.mark.parametrize("folder", ["notebooks", ".", ".."])
+def test_a_path_is_read_from_the_folder_that_one_is_in(root, tasks, monkeypatch, folder):
+    monkeypatch.chdir(root / folder)
+    path = os.path.relpath(root / "notebooks" / f"{SLUG}.ipynb")
+    assert press("run", path).exit_code == 0
+    assert [task.slug for task in tasks] == [SLUG]
+
+
+@pytest.mark.parametrize(
+    "name", ["{elsewhere}/01_tiny.ipynb", "01_tiny.ipynb", "./01_tiny.ipynb", "/a/b/01_tiny.ipynb", "a/01"]
+)
+def test_a_notebook_of_the_same_name_elsewhere_is_refused(root, tmp_path, monkeypatch, name):
+    elsewhere = tmp_path / "notebooks"
+    elsewhere.mkdir()
+    nbformat.write(light(), elsewhere / f"{SLUG}.ipynb")
+    monkeypatch.chdir(elsewhere)
+    assert f"does not lie in {root / 'notebooks'}" in refused(root, "run", name.format(elsewhere=elsewhere))
+
+
+def test_a_number_that_two_notebooks_have_is_refused_with_both(root):
+    write(root, "02_ideal", light())
+    assert "'02' may mean 02_ideal or 02_real" in refused(root, "run", "02")
+
+
+def test_hidden_files_are_no_notebooks(root, tasks):
+    (root / "notebooks" / f"._{SLUG}.ipynb").write_bytes(b"\x00\x05\x16\x07")
+    (root / "notebooks" / ".ipynb_checkpoints").mkdir()
+    nbformat.write(light(), root / "notebooks" / ".ipynb_checkpoints" / f"{SLUG}-checkpoint.ipynb")
+    assert press("run").exit_code == 0
+    assert [task.slug for task in tasks] == [SLUG, REAL]
+    assert f"There are: {SLUG}, {REAL}" in press("run", "99").output
 
 
 def test_all_notebooks_run_by_default_each_once_and_into_its_own_file(root, tasks):
@@ -274,9 +389,25 @@ def test_values_are_yaml_and_an_int_serves_for_a_float(tasks):
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [("1e-3", 0.001), ("-2E+5", -2e5), ("1.5e3", 1500.0), ("3", 3), ("3e", "3e"), ("e3", "e3"), ("'1e-3'", "1e-3")],
+    [
+        *[
+            ("1e-3", 0.001),
+            ("-2E+5", -2e5),
+            ("1.5e3", 1500.0),
+            ("3", 3),
+            ("3e", "3e"),
+            ("e3", "e3"),
+            ("'1e-3'", "1e-3"),
+        ],
+        *[("010", 10), ("-007", -7), ("08", 8), ("1_000", 1000), ("0x1F", 31), ("0o17", 15), ("0b11", 3), ("+5", 5)],
+        *[("1:30", "1:30"), ("1:30.5", "1:30.5"), ("190:20:30", "190:20:30"), ("2001-01-01", "2001-01-01")],
+        *[("yes", "yes"), ("No", "No"), ("on", "on"), ("OFF", "OFF"), ("y", "y"), ("true", True), ("False", False)],
+        *[("null", None), ("~", None), ("", None), ("!!str 3", "3"), ("[010, 1.]", [10, 1.0]), (".5", 0.5), ("=", "=")],
+        *[("inf", "inf"), ("nan", "nan"), ("-.inf", -math.inf), (".INF", math.inf), ("1e999", math.inf)],
+        *[("{010: 08}", {10: 8}), ("1.2.3", "1.2.3"), ("0x", "0x"), ("1__0", "1__0")],
+    ],
 )
-def test_numbers_with_an_exponent_are_numbers_as_in_python(written, meant):
+def test_scalars_are_read_as_a_person_means_them(written, meant):
     value = parse(written, "here")
     assert value == meant
     assert type(value) is type(meant)
@@ -339,12 +470,13 @@ ONES = {
     "04_dies": light(before="import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)"),
     "05_claims": tiny(),
     "06_good": light(),
+    "07_leaves": light(before="import sys\n\nsys.exit(0)"),
 }
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Six notebooks, four of which fail, run by one command from another folder, at a terminal of its own."""
+    """Seven notebooks, five of which fail, run by one command from another folder, at a terminal of its own."""
     pty = pytest.importorskip("pty")
     root = tmp_path_factory.mktemp("fails") / "course"
     for slug, source in ONES.items():
@@ -383,6 +515,7 @@ def test_a_failing_notebook_does_not_stop_the_others(finished):
     assert verdicts["02_raises"] == "cell 2: RuntimeError: broken on purpose"
     assert "run.finish() is missing" in verdicts["03_unfinished"]
     assert "Kernel died" in verdicts["04_dies"]
+    assert verdicts["07_leaves"] == "cell before calls sys.exit, which ended the run: take it out"
     assert re.fullmatch(r"cell \d+: ClaimFailed: does not hold: No\.", verdicts["05_claims"])
 
 
@@ -445,6 +578,63 @@ def test_two_processes_with_one_seed_measure_the_same_to_the_last_digit(swept, p
     assert swept[1][1]["metrics"] == pages.record(pages.read(page(published)))["metrics"]
 
 
+@pytest.fixture
+def slow(tmp_path):
+    """Three notebooks that touch a file and sleep, two of them running; the press, and what lies in their folder."""
+    root, folder = tmp_path / "course", tmp_path / "course" / "notebooks"
+    for i in "123":
+        nap = f"time.sleep(100 if {i} == 1 else 0.5)"
+        write(root, f"0{i}_slow", light(before=f"import pathlib, time\n\npathlib.Path('began{i}').touch()\n{nap}"))
+    process = start_press(root, "run", "--jobs", "2", start_new_session=True)
+    end = time.monotonic() + 60
+    while not (folder / "began1").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    yield process, root
+    process.kill()
+
+
+def workers(process):
+    return psutil.Process(process.pid).children()
+
+
+def assert_nothing_runs(root):
+    """No process works on the course any more: a kernel whose parent was killed needs a second to notice."""
+    end = time.monotonic() + 20
+    while True:
+        found = [p.info for p in psutil.process_iter(["pid", "environ"]) if p.info["environ"]]
+        if not any(info["environ"].get("COURSE_REPOSITORY") == str(root) for info in found):
+            return
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.posix
+def test_ctrl_c_ends_notebooks_that_run_beside_each_other(slow):
+    process, root = slow
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err == "Error: stopped: no notebook runs any more, and no other is started\n"
+    assert_nothing_runs(root)
+
+
+@pytest.mark.posix
+def test_a_killed_worker_fails_its_notebook_alone(slow):
+    process, root = slow
+    end = time.monotonic() + 60
+    while not (root / "build" / "runs" / "quick" / "03_slow.ipynb").exists() or len(workers(process)) > 1:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    workers(process)[0].kill()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "")
+    verdicts = {line.split()[0]: line.split(maxsplit=2)[2] for line in out.splitlines() if line.startswith("0")}
+    assert verdicts.pop("01_slow").startswith("its process was ended from outside")
+    assert verdicts == dict.fromkeys(["02_slow", "03_slow"], "ok, claims: 1 holds")
+    assert_nothing_runs(root)
+
+
 # ------------------------------------------------------------------------------------------------ words
 
 
@@ -498,6 +688,22 @@ def test_the_data_command_says_what_is_there_and_what_failed(root, monkeypatch):
 
 
 # ------------------------------------------------------------------------------------------------ parts
+
+
+def test_a_kernel_imports_the_presses_own_helpers_whatever_pythonpath_names(tmp_path):
+    rival = tmp_path / "rival" / "helpers"
+    rival.mkdir(parents=True)
+    (rival / "__init__.py").write_text("raise ImportError('the rival')\n", encoding="utf-8")
+    write(tmp_path / "course", SLUG, light(before="import helpers\n\nprint(helpers.__file__)"))
+    ours = str(execution.PACKAGE.parent)
+    environ = environment(tmp_path / "course") | {"PYTHONPATH": str(rival.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "helpers", "run", SLUG]
+    done = subprocess.run(command, cwd=ours, env=environ, capture_output=True, text=True, timeout=120)
+    assert "ok, claims: 1 holds" in done.stdout, done.stdout + done.stderr
+    copy = pages.read(tmp_path / "course" / "build" / "runs" / "quick" / f"{SLUG}.ipynb")
+    assert [o.text for c in copy.cells for o in c.get("outputs", []) if o.get("name") == "stdout"] == [
+        str(execution.PACKAGE / "__init__.py") + "\n"
+    ]
 
 
 def test_execute_leaves_the_environment_as_it_was(tmp_path, monkeypatch):

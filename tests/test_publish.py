@@ -223,6 +223,7 @@ def test_a_run_after_helpers_changed_is_noted_and_made_again(root, runs):
     old.metadata.course.published.modules["helpers.since_removed"] = "0" * 16
     del old.metadata.course.published.modules["helpers.device"]
     nbformat.write(old, page(root))
+    pages.rebuild_results(Repository(root))
     result = press("status")
     assert result.exit_code == 0, "the page still shows what its source says"
     assert "helpers changed since it ran: helpers.device, helpers.run, helpers.since_removed" in result.output
@@ -583,12 +584,20 @@ def test_a_broken_page_is_named_by_every_command_and_replaced_by_none(root, runs
 
 def test_a_missing_or_spoiled_index_is_rebuilt(root, runs):
     good = files(root / "book")
-    for content in (None, "", "{", '{"assignments": {}}'):
+    for content in (None, b"", b"{", b'{"assignments": {}}', b"\xe9"):
         path = root / "book" / "results.json"
-        path.unlink() if content is None else path.write_text(content, encoding="utf-8")
+        path.unlink() if content is None else path.write_bytes(content)
+        assert "results.json is STALE" in press("status").output
         assert press(*(["publish", SLUG] if content else ["sync"])).exit_code == 0
         assert files(root / "book") == good
     assert runs.ran == []
+
+
+def test_a_hidden_file_among_the_pages_is_no_page(root, runs):
+    page(root, f"._{SLUG}").write_bytes(b"\x00\x05\x16\x07")
+    assert press("publish", "--again", SLUG).exit_code == 0
+    assert press("status").exit_code == 0
+    assert set(results(root)["assignments"]) == {SLUG}
 
 
 # ------------------------------------------------------------------------------------------------ full disk
@@ -635,7 +644,8 @@ def test_a_full_disk_leaves_the_old_page_and_says_so(root, runs, monkeypatch, co
     assert press("status").exit_code == 0
 
 
-def test_a_disk_that_is_full_for_the_index_leaves_the_old_index(root, runs, monkeypatch):
+@pytest.mark.parametrize("mend", [("publish", SLUG, "fresh already"), ("sync", "in step")])
+def test_a_disk_that_is_full_for_the_index_leaves_the_old_index(root, runs, monkeypatch, mend):
     runs(another_draw)
     before, replace = (root / "book" / "results.json").read_bytes(), os.replace
 
@@ -648,10 +658,15 @@ def test_a_disk_that_is_full_for_the_index_leaves_the_old_index(root, runs, monk
         patch.setattr(os, "replace", full)
         result = press("publish", "--again", SLUG)
     assert result.exit_code == 1
+    assert "the page is in its place, but the index is behind the pages: " in result.output
     assert "results.json stays as it was (No space left on device)" in result.output
     assert (root / "book" / "results.json").read_bytes() == before
     assert pages.record(read(root))["metrics"]["draw"] == 0.125, "the new page is whole"
-    assert "fresh already" in press("publish", SLUG).output
+    result = press("status")
+    assert (result.exit_code, result.output.count("STALE")) == (1, 1)
+    assert f"{root / 'book' / 'results.json'} is STALE, behind the pages: run sync" in result.output
+    assert mend[-1] in press(*mend[:-1]).output
+    assert press("status").exit_code == 0
     assert runs.ran == [SLUG]
     assert_indexed(root)
 

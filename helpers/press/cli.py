@@ -78,6 +78,7 @@ def run(notebooks, profile, pairs, sweeps, jobs):
     from helpers.press.execution import Task, execute_all
 
     repository, tasks = Repository.here(), []
+    repository.check_imports()
     given = {name: parse(value, f"--set {name}") for name, value in _given(pairs).items()}
     for slug in dict.fromkeys(map(repository.find, notebooks)) or repository.slugs():
         source = repository.source(slug)
@@ -138,6 +139,7 @@ def publish(notebooks, again, standin):
 
 
 def _plan(repository: Repository, slug: str, standin: bool) -> tuple[Source, dict]:
+    repository.check_imports()
     source = repository.source(slug)
     choice = {"data": "standin" if standin else "real"} if source.datasets else {}
     values = source.checked({**source.full, **choice})
@@ -192,7 +194,9 @@ def status():
         click.echo(f"{s.slug:{width}}  {s.published:10}  {s.profile:7}  {s.data:28}  {state}")
         for reason in s.reasons[:5] + [f"and {len(s.reasons) - 5} more"] * (len(s.reasons) > 5) + s.notes:
             click.echo(f"{'':{width}}    {reason}")
-    if any(s.reasons for s in found):
+    if old := repository.slugs(repository.pages) and pages.behind(repository):
+        click.echo(f"{repository.results} is STALE, behind the pages: run sync")
+    if old or any(s.reasons for s in found):
         sys.exit(1)
 
 

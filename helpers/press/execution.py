@@ -2,13 +2,11 @@
 
 import functools
 import logging
-import multiprocessing
 import os
 import subprocess
 import time
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +16,12 @@ from jupyter_client import AsyncKernelManager
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from helpers import processes
+from helpers.fingerprint import PACKAGE
 from helpers.press.sources import Refused, read, record
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+IMPORTS = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))  # these helpers first
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class CourseEngine(NBClientEngine):
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
-def execute(task: Task) -> Outcome:
-    """Run one task in this process, under the thread count that the environment holds."""
+def execute(task: Task, position: int = 0) -> Outcome:
+    """Run one task in this process, with the environment's thread count; its bar is at line `position`."""
     began, error, notebook, found, before = time.perf_counter(), "", None, None, dict(os.environ)
     partial = task.output.with_name(f".{os.getpid()}.{task.output.name}")  # another process may run the same task
     os.environ |= {
@@ -69,11 +70,12 @@ def execute(task: Task) -> Outcome:
         "COURSE_PAGE": str(task.source),
         "TQDM_DISABLE": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONPATH": IMPORTS,
     }
     try:
         task.output.parent.mkdir(parents=True, exist_ok=True)
         task.output.unlink(missing_ok=True)
-        _papermill(task, partial)
+        _papermill(task, partial, position)
     except PapermillExecutionError as failure:
         error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
     except Exception as failure:  # a dead kernel, a full disk: one notebook's failure is not the others'
@@ -83,18 +85,20 @@ def execute(task: Task) -> Outcome:
         os.environ |= before
     if partial.exists():
         try:
-            found = record(notebook := read(partial))
+            notebook = read(partial)
+            ends = [c.id for c in notebook.cells for o in c.get("outputs", []) if o.get("ename") == "SystemExit"]
+            error = error or "".join(f"cell {name} calls sys.exit, which ended the run: take it out" for name in ends)
+            found = record(notebook)
         except Refused as refusal:
             error = error or str(refusal)
         os.replace(partial, task.output)
     return Outcome(task, time.perf_counter() - began, error, notebook, found)
 
 
-def _papermill(task: Task, output: Path) -> None:
+def _papermill(task: Task, output: Path, position: int) -> None:
     papermill_engines.register("course", CourseEngine)
     logging.getLogger("papermill").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="IProgress not found")
-    position = (multiprocessing.current_process()._identity or [1])[0] - 1
     papermill.execute_notebook(
         task.source,
         output,
@@ -110,13 +114,19 @@ def _papermill(task: Task, output: Path) -> None:
     )
 
 
-def _share_cores(jobs: int) -> None:
-    os.environ |= dict.fromkeys(THREADS, str(max(1, (os.cpu_count() or 1) // jobs)))
+def _lost(task: Task, seconds: float) -> Outcome:
+    return Outcome(task, seconds, "its process was ended from outside, by hand or for want of memory: run it again")
 
 
 def execute_all(tasks: Sequence[Task], jobs: int = 1) -> list[Outcome]:
-    """Run all tasks, `jobs` at a time, each with cores // jobs threads, going on past failures; in the tasks' order."""
+    """Run all tasks, `jobs` at a time, each with cores // jobs threads, going on past failures; in the tasks' order.
+
+    Raises Refused where SIGINT or SIGTERM ends several jobs; the single one's KeyboardInterrupt goes through.
+    """
     if jobs == 1:
         return [execute(task) for task in tasks]
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _share_cores, (jobs,)) as pool:
-        return list(pool.map(execute, tasks))
+    threads = dict.fromkeys(THREADS, str(max(1, (os.cpu_count() or 1) // jobs)))
+    try:
+        return processes.each(execute, tasks, jobs, _lost, threads | {"PYTHONPATH": IMPORTS})
+    except KeyboardInterrupt:
+        raise Refused("stopped: no notebook runs any more, and no other is started") from None

@@ -153,22 +153,33 @@ def write_whole(target: Path, text: str) -> None:
 def results(repository: Repository) -> dict:
     """What book/results.json must hold, read from the pages."""
     assignments = {}
-    for path in sorted(repository.pages.glob("*.ipynb")):
-        _, found, made_from = load(path)
+    for slug in repository.slugs(repository.pages):
+        _, found, made_from = load(repository.pages / f"{slug}.ipynb")
         helpers = fingerprint.digest(json.dumps(made_from["modules"], sort_keys=True))
         found["provenance"] |= {"source": made_from["source"], "helpers": helpers}
-        assignments[path.stem] = found
+        assignments[slug] = found
     return {"assignments": assignments}
 
 
 def rebuild_results(repository: Repository) -> None:
     """Write book/results.json anew from the pages, and clear what a killed publish left behind."""
     with alone(repository):
-        for left in repository.results.parent.rglob(".*.partial"):
-            left.unlink()
-        text = json.dumps(results(repository), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-        if not repository.results.exists() or repository.results.read_text(encoding="utf-8") != text:
-            write_whole(repository.results, text)
+        try:
+            for left in repository.results.parent.rglob(".*.partial"):
+                left.unlink()
+            if text := behind(repository):
+                write_whole(repository.results, text)
+        except (Refused, OSError) as fault:
+            raise Refused(f"the page is in its place, but the index is behind the pages: {fault}") from fault
+
+
+def behind(repository: Repository) -> str:
+    """What book/results.json should hold, where it does not; else nothing."""
+    path, text = (
+        repository.results,
+        json.dumps(results(repository), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
+    )
+    return "" if path.exists() and path.read_bytes().replace(b"\r\n", b"\n") == text.encode() else text
 
 
 def status(repository: Repository, slug: str) -> Status:

@@ -1,9 +1,14 @@
 """Notebook sources: finding them, their parameters and data sets, and what is refused before anything runs."""
 
 import ast
+import contextlib
 import difflib
+import json
+import math
 import os
+import pkgutil
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +24,39 @@ class Refused(Exception):
 
 
 class _Yaml(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as in Python; YAML 1.1 reads a string."""
+    """YAML 1.2's scalars, numbers as Python reads them; YAML 1.1 has 010 = 8, 1:30 = 90, no = False, 1e-3 a string."""
+
+    yaml_implicit_resolvers = {None: [("!plain", re.compile(""))]}
+    words = {"": None, "~": None, "null": None, "true": True, "false": False}
+    words |= {".nan": math.nan, ".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf}
+
+    def plain(self, node):
+        """The value of a scalar without quotes and tag."""
+        if node.value.lower() in self.words:
+            return self.words[node.value.lower()]
+        for number in (lambda text: int(text, 0), int, float) if re.match(r"[-+]?\.?\d", node.value) else ():
+            with contextlib.suppress(ValueError):
+                return number(node.value)
+        return node.value
+
+    def mapping(self, node) -> dict:
+        """As a dict.  Raises ConstructorError for a key that comes twice."""
+        found, keys = self.construct_mapping(node, deep=True), [key.value for key, _ in node.value]
+        if len(found) < len(keys):
+            raise yaml.constructor.ConstructorError(f"{max(keys, key=keys.count)} stands there twice")
+        return found
 
 
-_Yaml.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"])
+_Yaml.add_constructor("!plain", _Yaml.plain)
+_Yaml.add_constructor("tag:yaml.org,2002:map", _Yaml.mapping)
 
 
-def parse(text: str, where: str):
-    """The value that `text` means as YAML.  Raises Refused, naming `where`."""
+def parse(text: str | bytes, where: str):
+    """The value that `text` (bytes are UTF-8) means as YAML.  Raises Refused, naming `where`."""
     try:
         return yaml.load(text, _Yaml)
-    except yaml.YAMLError as error:
-        raise Refused(f"{where} is no YAML: {error}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise Refused(f"{where} is no YAML in UTF-8: {error}") from error
 
 
 class Repository:
@@ -50,16 +76,29 @@ class Repository:
 
     def slugs(self, folder: Path | None = None) -> list[str]:
         """The names of all notebooks, or of all that lie in `folder`, in order."""
-        return sorted(path.stem for path in (folder or self.notebooks).glob("*.ipynb"))
+        return sorted(path.stem for path in (folder or self.notebooks).glob("[!.]*.ipynb"))
 
     def find(self, name: str) -> str:
         """The slug that `name` means: a slug, its number ("03"), or a path to it.  Else Refused, with the nearest."""
-        stem = Path(name).name.removesuffix(".ipynb")
-        slugs = self.slugs()
+        path, slugs = Path(name), self.slugs()
+        stem = path.name.removesuffix(".ipynb")
+        folder = (path if path.is_file() else self.root / path).parent.resolve()
+        if (path.is_file() or path.name != name) and folder != self.notebooks.resolve():
+            raise Refused(f"{name} does not lie in {self.notebooks}: move it there")
         matches = [s for s in slugs if s == stem] or [s for s in slugs if s.split("_")[0] == stem]
+        if len(matches) > 1:
+            raise Refused(f"{name!r} may mean {' or '.join(matches)}: give the name")
         if not matches:
             raise Refused(f"there is no notebook {name!r}{nearest(stem, slugs)}")
         return matches[0]
+
+    def check_imports(self) -> None:
+        """Raise Refused where a file beside the notebooks hides a module: they would import the file."""
+        installed = pkgutil.iter_modules([folder for folder in sys.path if folder.endswith("-packages")])
+        taken = {"helpers", *sys.stdlib_module_names, *(module.name for module in installed)}
+        for module in pkgutil.iter_modules([str(self.notebooks)]):
+            if module.name in taken:
+                raise Refused(f"{self.notebooks / module.name} hides the module {module.name}: give it another name")
 
     def source(self, slug: str) -> "Source":
         """The notebook `slug`, read from disk."""
@@ -68,7 +107,7 @@ class Repository:
     def profile_entry(self, slug: str) -> dict:
         """The parameters of the full profile for `slug`.  Raises Refused where profiles/full.yml has none."""
         path = self.notebooks / "profiles" / "full.yml"
-        entries = parse(path.read_text(encoding="utf-8"), str(path))
+        entries = parse(path.read_bytes(), str(path))
         if not isinstance(entries, dict) or not isinstance(entries.get(slug, "missing"), dict | None):
             raise Refused(f"{path} has no parameters for {slug}: add them ({{}} where the defaults serve)")
         return entries[slug] or {}
@@ -77,7 +116,7 @@ class Repository:
 def nearest(name: str, known: Iterable[str]) -> str:
     """How a refusal ends: the nearest known name, and all of them."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
     hint = f": did you mean {close[0]}?" if close else ":"
     return f"{hint} There are: {', '.join(known) or 'none'}"
 
@@ -85,7 +124,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def read(path: Path) -> nbformat.NotebookNode:
     """A notebook from disk.  Raises Refused where it is missing or broken."""
     try:
-        notebook = nbformat.read(path, as_version=4)
+        text = path.read_text(encoding="utf-8")
+        ids = [cell.get("id") for cell in json.loads(text).get("cells", [])]
+        if twice := [name for name in ids if name and ids.count(name) > 1]:  # nbformat would draw another
+            raise ValueError(f"two cells have the id {twice[0]}")
+        notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)
         return notebook
     except Exception as error:
@@ -118,9 +161,11 @@ class Source:
         """Parse `path`.  Raises Refused for a broken file or one without exactly one parameters cell of literals."""
         notebook = read(path)
         cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-        course = notebook.metadata.get("course", {})
-        if len(cells) != 1 or not {"title", "data"} <= set(course):
-            raise Refused(f"{path} needs one cell tagged parameters (it has {len(cells)}), a course title and data")
+        if (kinds := [cell.cell_type for cell in cells]) != ["code"]:
+            raise Refused(f"{path} needs one code cell tagged parameters (it has {len(cells)} so tagged: {kinds})")
+        course = notebook.metadata.get("course")
+        if not (isinstance(course, dict) and _fits([course.get("title")], [""]) and _fits(course.get("data"), [""])):
+            raise Refused(f"{path}: its metadata needs course: {{title: TEXT, data: [names of data sets]}}")
         try:
             nodes = ast.parse(cells[0].source).body
             defaults = {target.id: ast.literal_eval(node.value) for node in nodes for target in node.targets}
@@ -135,6 +180,8 @@ class Source:
                 raise Refused(f"{self.slug} has no parameter {name!r}{nearest(name, self.defaults)}")
             if not _fits(value, default := self.defaults[name]):
                 raise Refused(f"{self.slug}: {name} = {value!r} is not of the type of its default {default!r}")
+            if not _finite(value):
+                raise Refused(f"{self.slug}: {name} = {value!r} is not finite")
         return values
 
     def check_data(self, values: dict) -> None:
@@ -150,6 +197,11 @@ class Source:
                     f"{self.slug} needs the real {name}, which is not under {store.root()}: "
                     f'run "python -m helpers data {name}", set COURSE_DATA, or choose data=auto'
                 )
+
+
+def _finite(value) -> bool:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(_finite, members)) and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def _fits(value, default) -> bool:
