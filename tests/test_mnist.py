@@ -11,7 +11,7 @@ import pytest
 import torch
 from loopback import Loopback
 
-from helpers.datasets import mnist, standins, store
+from helpers.datasets import mnist, mnist_standin, store
 
 TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = mnist.FILES
 
@@ -293,7 +293,7 @@ def test_the_real_files(data_root):
 
 @pytest.fixture(scope="module")
 def digits():
-    return standins.digits()
+    return mnist_standin.digits()
 
 
 def cornered(pictures):
@@ -377,14 +377,14 @@ def test_a_simple_classifier_finds_its_structure(digits):
 
 
 def test_it_is_the_same_bytes_every_time(digits):
-    code = "from helpers.datasets import standins; print(standins.digits().fingerprint)"
+    code = "from helpers.datasets import mnist_standin; print(mnist_standin.digits().fingerprint)"
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert again.stdout.strip() == digits.fingerprint
     tensors = (digits.train_images, digits.train_labels, digits.test_images, digits.test_labels)
     content = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
     assert content.startswith(digits.fingerprint)
     assert len(digits.fingerprint) == 16
-    assert standins.digits(seed=1).fingerprint != digits.fingerprint
+    assert mnist_standin.digits(seed=1).fingerprint != digits.fingerprint
 
 
 def test_under_mnists_name_it_is_the_same(digits, tmp_path):

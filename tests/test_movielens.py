@@ -13,7 +13,7 @@ import pytest
 import torch
 from loopback import Loopback
 
-from helpers.datasets import movielens, standins, store
+from helpers.datasets import movielens, movielens_standin, store
 
 MOVIES = (
     "movieId,title,genres\r\n"
@@ -270,7 +270,7 @@ def test_the_real_files(data_root):
     assert len(liked) == 48_580
     assert d.num_movies - len(liked.unique()) == 3_444
     assert len(d.titles) - len(set(d.titles)) == 5
-    assert set(standins.ASKED) <= set(d.titles)
+    assert set(movielens_standin.ASKED) <= set(d.titles)
 
 
 # --- the stand-in
@@ -278,7 +278,7 @@ def test_the_real_files(data_root):
 
 @pytest.fixture(scope="module")
 def planted():
-    return standins.movielens()
+    return movielens_standin.ratings()
 
 
 def test_it_has_the_form_of_the_real_set(planted):
@@ -302,7 +302,7 @@ def test_it_has_the_form_of_the_real_set(planted):
 
 
 def test_users_like_what_is_to_their_taste(planted):
-    user_tastes, movie_tastes = standins.planted_tastes()
+    user_tastes, movie_tastes = movielens_standin.planted_tastes()
     assert user_tastes.bincount().tolist() == [30] * 8
     assert (movie_tastes + 1).bincount().tolist() == [72] + [36] * 8
     own = user_tastes[planted.users] == movie_tastes[planted.movies]
@@ -326,7 +326,7 @@ def neighbours(d, movies, count=10):
 
 
 def test_neighbours_share_the_planted_taste(planted):
-    _, tastes = standins.planted_tastes()
+    _, tastes = movielens_standin.planted_tastes()
     tastes = tastes.numpy()
     found = neighbours(planted, np.flatnonzero(tastes >= 0))
     precision = np.mean([(tastes[near] == tastes[movie]).mean() for movie, near in found.items()])
@@ -337,19 +337,19 @@ def test_neighbours_share_the_planted_taste(planted):
 
 
 def test_the_movies_asked_about_are_there_and_the_best_liked_of_their_tastes(planted):
-    _, tastes = standins.planted_tastes()
+    _, tastes = movielens_standin.planted_tastes()
     likes = planted.movies[planted.values >= 4].bincount(minlength=planted.num_movies)
-    for number, title in enumerate(standins.ASKED):
+    for number, title in enumerate(movielens_standin.ASKED):
         movie = planted.titles.index(title)
         assert tastes[movie] == number
         assert likes[movie] == likes[tastes == number].max()
 
 
 def test_it_is_the_same_every_time(planted):
-    code = "from helpers.datasets import standins; print(standins.movielens().fingerprint)"
+    code = "from helpers.datasets import movielens_standin; print(movielens_standin.ratings().fingerprint)"
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert again.stdout.strip() == planted.fingerprint
-    assert standins.movielens(seed=1).fingerprint != planted.fingerprint
+    assert movielens_standin.ratings(seed=1).fingerprint != planted.fingerprint
 
 
 def test_under_movielens_name_it_is_the_same(planted, data_root):
