@@ -69,7 +69,7 @@ def readable(read: Callable) -> bool:
 
 def beside(folder: Path, suffix: str) -> Path:
     """`folder` with `suffix` at the end of its name; on its own disk where `folder` is a link to another."""
-    place = Path(os.path.realpath(folder)) if folder.is_symlink() else folder
+    place = Path(os.path.realpath(folder)) if os.path.islink(folder) else folder
     return place.with_name(place.name + suffix)
 
 
@@ -84,7 +84,7 @@ def install(
     """
     if intact(final):
         return final
-    if (what := oddity(final, folder=True)) and final.is_symlink():
+    if (what := oddity(final, folder=True)) and os.path.islink(final):
         raise CannotWrite(f"{name} cannot be written: {final} {what}. Mount its disk, or delete the link")
     place, partial = beside(final, ""), beside(final, ".partial")
     with writing(name, final.parent):
