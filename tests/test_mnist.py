@@ -18,6 +18,7 @@ from loopback import Loopback
 from helpers.datasets import mnist, mnist_standin, store
 
 TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = mnist.FILES
+LINKS = pytest.mark.skipif(os.name != "posix", reason="pipes, and links without a privilege")
 
 
 def idx(array):
@@ -257,7 +258,7 @@ MISPLACED = {
 }
 
 
-@pytest.mark.skipif(os.name != "posix", reason="pipes, and links without a privilege")
+@LINKS
 @pytest.mark.parametrize("case", MISPLACED)
 def test_what_is_there_and_no_plain_file_is_named_with_what_to_do(tmp_path, small, case):
     case(laid(tmp_path, small))
@@ -270,16 +271,20 @@ def test_what_is_there_and_no_plain_file_is_named_with_what_to_do(tmp_path, smal
         assert str(caught.value).endswith('pass data="standin"')
 
 
+@LINKS
 def test_a_root_that_is_no_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to("/mnt/gone")
     for name, what in (("file", "is no folder"), ("link", "is a link to /mnt/gone, which leads nowhere")):
         assert not mnist.present(tmp_path / name)
+        with pytest.raises(store.BrokenData, match=what):
+            mnist.load("auto", root=tmp_path / name / "deeper")
         with pytest.raises(store.BrokenData) as caught:
             mnist.load("auto", root=tmp_path / name)
         assert str(caught.value).startswith(f"{tmp_path / name} {what}: mend that, set COURSE_DATA to another folder")
 
 
+@LINKS
 def test_links_to_whole_files_and_folders_are_followed(tmp_path, small):
     folder = laid(tmp_path / "disk", small)
     (tmp_path / "a" / "MNIST").mkdir(parents=True)
@@ -445,6 +450,7 @@ def test_an_unofficial_copy_is_left_alone(tmp_path, server, published):
     assert mnist.load("real", root=tmp_path).origin == "real (unofficial copy)"
 
 
+@LINKS
 def test_a_link_to_a_folder_on_another_disk_stays_and_is_filled(tmp_path, server, published):
     disk = tmp_path / "disk" / "digits"
     disk.mkdir(parents=True)
@@ -458,6 +464,7 @@ def test_a_link_to_a_folder_on_another_disk_stays_and_is_filled(tmp_path, server
     assert held(tmp_path / "data") == ["raw"]
 
 
+@LINKS
 def test_a_link_that_leads_nowhere_is_named_before_anything_is_fetched(tmp_path, server):
     (tmp_path / "MNIST").mkdir()
     (tmp_path / "MNIST" / "raw").symlink_to("/mnt/gone")

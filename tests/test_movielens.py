@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -253,6 +254,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links without a privilege")
 @pytest.mark.parametrize("data", ["auto", "real"])
 @pytest.mark.parametrize("case", ELSEWHERE)
 def test_files_that_lie_elsewhere_are_named_with_what_to_do(tmp_path, case, data):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from helpers.datasets.faults import DownloadFailed, writing
 
 GRACE = 10.0  # seconds that a transfer may need beside `timeout` and what its bytes take
-MOST = 2**31  # bytes, where nobody says how many there will be
+MOST = 2**28  # bytes, where `size` is not given
 
 
 def checksum(path: Path, algorithm: str = "sha256") -> str:
@@ -36,10 +36,10 @@ def download(
 ) -> Path:
     """Fetch one file from the first of `urls` that gives it whole, and return `target`.
 
-    sha256, md5: at least one, hexadecimal.  size: bytes; a mirror that gives more is left.  timeout: seconds without
-    an answer or a byte.  least_rate: bytes a second; a mirror is left once it has taken `GRACE` + timeout + what has
-    come / least_rate seconds in all.  A `target` that is right already is left alone; a half file never bears that
-    name.  Two processes must not fetch the same target at once: call it inside `install`.
+    sha256, md5: at least one, hexadecimal.  size: bytes, else `MOST`; a mirror that gives more is left.  timeout:
+    seconds without an answer or a byte.  least_rate: bytes a second; a mirror is left once it has taken, in all,
+    `GRACE` + timeout + what has come / least_rate seconds.  A `target` that is right already is left alone; a half
+    file never bears that name.  Two processes must not fetch the same target at once: call it inside `install`.
     Raises DownloadFailed with each mirror's reason, CannotWrite.
     """
     from requests.exceptions import RequestException  # here: notebooks that fetch nothing need not load it
@@ -149,6 +149,7 @@ def _reason(error: Exception, url: str, timeout: float) -> str:
     if response is not None:
         return f"{response.status_code} {response.reason}"
     known = {"timed out": f"no answer for {timeout:g} s", "refused": "connection refused"}
+    known |= {"CERTIFICATE": "its certificate is not accepted", "SSL": "no TLS connection"}
     known |= {"IncompleteRead": "the transfer broke off", "Max retries": "cannot be reached"}
     known |= {"invalid literal for int": "its Content-Length is no number"}
     known |= dict.fromkeys(("Connection aborted", "Connection broken", "reset by peer"), "the connection was cut")

@@ -86,7 +86,7 @@ def require(title: str, root: Path, folder: Path, names: list[str], strays: dict
     strays: path → remedy, where copies are often left instead; three such places are known here.
     Raises MissingData where there is nothing at all, BrokenData naming the first thing that is wrong.
     """
-    for place in [place for place in (*reversed(folder.parents), folder) if place == root or root in place.parents]:
+    for place in (*reversed(folder.parents), folder):
         if what := oddity(place, folder=True):
             raise broken(place, what, MEND)
     found = {folder / name: oddity(folder / name) for name in names}
