@@ -199,6 +199,21 @@ def too_deep(folder):
     folder.with_name("aside").rename(folder / "raw")
 
 
+def the_root_itself(folder):  # COURSE_DATA names MNIST
+    (folder.parent.parent / "raw").symlink_to(folder.rename(folder.with_name("aside")))
+
+
+def twice(folder):  # torchvision's root was MNIST
+    folder.rename(folder.with_name("aside"))
+    (folder.parent / "MNIST").mkdir()
+    (folder.parent / "aside").rename(folder.parent / "MNIST" / "raw")
+
+
+def packed_above(folder):
+    for name in mnist.FILES:
+        (folder / name).rename(folder.parent / f"{name}.gz")
+
+
 def a_dead_link(folder):
     (folder / TEST_X).unlink()
     (folder / TEST_X).symlink_to("/mnt/gone/file")
@@ -244,9 +259,12 @@ MISPLACED = {
     a_folder: (f"raw/{TEST_X}", "is a folder, where a file should be: run"),
     folders: (f"raw/{TRAIN_X}", "is a folder, where a file should be: run"),
     dotted: ("raw/train-images.idx3-ubyte", f'is there, and MNIST/raw/{TRAIN_X} is not: rename it to "{TRAIN_X}", or'),
-    packed: (f"raw/{TRAIN_X}.gz", f"is there, and MNIST/raw/{TRAIN_X} is not: unpack it there, or run"),
-    one_packed: (f"raw/{TRAIN_Y}.gz", f"is there, and MNIST/raw/{TRAIN_Y} is not: unpack it there, or run"),
+    packed: (f"raw/{TRAIN_X}.gz", f"is there, and MNIST/raw/{TRAIN_X} is not: unpack it into "),
+    one_packed: (f"raw/{TRAIN_Y}.gz", f"is there, and MNIST/raw/{TRAIN_Y} is not: unpack it into "),
     too_deep: (f"raw/raw/{TRAIN_X}", f"is there, and MNIST/raw/{TRAIN_X} is not: move it to "),
+    the_root_itself: (f"../raw/{TRAIN_X}", f"is there, and MNIST/raw/{TRAIN_X} is not: move it to "),
+    twice: (f"MNIST/raw/{TRAIN_X}", f"is there, and MNIST/raw/{TRAIN_X} is not: move it to "),
+    packed_above: (f"{TRAIN_X}.gz", f"is there, and MNIST/raw/{TRAIN_X} is not: unpack it into "),
     a_dead_link: (f"raw/{TEST_X}", "is a link to /mnt/gone/file, which leads nowhere: run"),
     dead_links: (f"raw/{TRAIN_X}", f"is a link to /mnt/gone/{TRAIN_X}, which leads nowhere: run"),
     a_link_to_itself: (f"raw/{TEST_X}", f"is a link to {TEST_X}, which leads nowhere: run"),
@@ -267,7 +285,7 @@ def test_what_is_there_and_no_plain_file_is_named_with_what_to_do(tmp_path, smal
         with pytest.raises(store.BrokenData) as caught:
             mnist.load(data, root=tmp_path)
         path, what = MISPLACED[case]
-        assert str(caught.value).startswith(f"{tmp_path / 'MNIST' / path} {what}")
+        assert str(caught.value).startswith(f"{os.path.normpath(tmp_path / 'MNIST' / path)} {what}")
         assert str(caught.value).endswith('pass data="standin"')
 
 

@@ -23,6 +23,7 @@ from errno import (
     EPERM,
     EROFS,
 )
+from itertools import combinations
 from pathlib import Path
 
 DISK = {EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS}  # the disk refuses, whatever is written
@@ -83,7 +84,7 @@ def oddity(path: Path, *, folder: bool = False) -> str | None:
 def require(title: str, root: Path, folder: Path, names: list[str], strays: dict[Path, str]) -> None:
     """Return if every one of `names` is a plain file of `folder`, which is under `root`.
 
-    strays: path → remedy, where copies are often left instead; three such places are known here.
+    strays: path → remedy, where copies are often left, beside packed ones and those a folder too high or too deep.
     Raises MissingData where there is nothing at all, BrokenData naming the first thing that is wrong.
     """
     for place in (*reversed(folder.parents), folder):
@@ -94,15 +95,22 @@ def require(title: str, root: Path, folder: Path, names: list[str], strays: dict
         if what:
             raise broken(path, what, MEND if "cannot" in what else FETCH)
     for path in (absent := [path for path, what in found.items() if what == ""]):
-        known = {path.with_name(f"{path.name}.gz"): "unpack it there"}
-        known |= dict.fromkeys((folder / folder.name / path.name, folder.parent / path.name), f"move it to {path}")
-        for stray, remedy in (known | strays).items():
+        others = _elsewhere(root, path)
+        known = {place.with_name(f"{path.name}.gz"): f"unpack it into {folder}" for place in (path, *others)}
+        for stray, remedy in (known | dict.fromkeys(others, f"move it to {path}") | strays).items():
             if os.path.lexists(stray):
                 raise broken(stray, f"is there, and {path.relative_to(root)} is not", f"{remedy}, or {FETCH}")
     if len(absent) == len(found):
         raise missing(title, root)
     if absent:
         raise broken(absent[0], "is missing, and others are there")
+
+
+def _elsewhere(root: Path, path: Path) -> list[Path]:
+    """`path` with one of its folders under `root` doubled, then with some left out."""
+    parts = path.relative_to(root).parts
+    doubled = [parts[: i + 1] + parts[i:] for i in range(len(parts) - 1)]
+    return [root.joinpath(*p) for p in doubled + [parts[:i] + parts[j:] for i, j in combinations(range(len(parts)), 2)]]
 
 
 @contextmanager
@@ -115,7 +123,7 @@ def writing(name: str, folder: Path) -> Iterator[None]:
             raise
         why = f"{os.strerror(error.errno)}. Make room"
         if error.errno in IN_THE_WAY and (named := error.filename2 or error.filename):
-            path = next(path for path in (Path(named), *Path(named).parents) if os.path.lexists(path))
+            path = next((place for place in (Path(named), *Path(named).parents) if os.path.lexists(place)), folder)
             kind = "folder" if path.is_dir() else "link that leads nowhere" if path.is_symlink() else "file"
             why = f"a {kind} is in the way, {path} ({os.strerror(error.errno)}). Move it away"
         remedy = "or set COURSE_DATA to another folder, and run it again"
