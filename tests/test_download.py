@@ -344,6 +344,17 @@ def test_a_good_archive(tmp_path, archive):
     assert (tmp_path / "out/set/deep/two..txt").read_bytes() == b"2"
 
 
+def test_a_zip_that_knows_unix_modes(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "one.txt").write_bytes(b"1")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(tmp_path / "set", "set")
+        archive.write(tmp_path / "set" / "one.txt", "set/one.txt")
+        assert [stat.S_IFMT(info.external_attr >> 16) for info in archive.infolist()] == [stat.S_IFDIR, stat.S_IFREG]
+    store.unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert names(tmp_path / "out") == ["set", "set/one.txt"]
+
+
 def test_one_packed_file(tmp_path):
     (tmp_path / "digits.bin.gz").write_bytes(gzip.compress(BODY))
     store.unpack(tmp_path / "digits.bin.gz", tmp_path / "out")

@@ -180,7 +180,7 @@ def test_checksums_are_had_where_md5_is_forbidden_for_security(tmp_path, monkeyp
     assert store.checksum(tmp_path / "file", "md5") == "9a0364b9e99bb480dd25e1f0284c8555"
 
 
-@pytest.mark.parametrize("error", [OSError("disk"), ValueError("text"), MISSING, store.BrokenData("cut")])
+@pytest.mark.parametrize("error", [OSError("disk"), ValueError("text"), MemoryError(), store.BrokenData("cut")])
 def test_what_raises_is_not_readable(error):
     assert store.readable(lambda: None)
     assert not store.readable(raising(error))

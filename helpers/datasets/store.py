@@ -62,7 +62,7 @@ def readable(read: Callable) -> bool:
     """Whether read() returns; what a file can do to it is no error here."""
     try:
         read()
-    except (OSError, ValueError):
+    except (OSError, ValueError, MemoryError):
         return False
     return True
 
