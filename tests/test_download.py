@@ -414,7 +414,7 @@ def test_a_hard_link_or_a_device_is_refused(tmp_path, kind):
     assert names(tmp_path) == ["a.tar"]
 
 
-@pytest.mark.parametrize("name", ["a.rar", "a.7z", "a"])
+@pytest.mark.parametrize("name", ["a.rar", "a.7z", "a", "a.tar.gz.part"])
 def test_another_kind_of_file_is_refused_with_what_to_do(tmp_path, name):
     (tmp_path / name).write_bytes(b"Rar!")
     with pytest.raises(store.BrokenData) as caught:

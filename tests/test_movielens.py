@@ -204,6 +204,12 @@ def test_a_file_that_is_too_large_for_a_table_is_not_read(tmp_path):
         movielens.load("auto", root=tmp_path)
 
 
+def test_one_rating_of_one_movie_is_enough(tmp_path):
+    laid(tmp_path, {name: b"".join(content.splitlines(True)[:2]) for name, content in files().items()})
+    d = movielens.load("real", root=tmp_path)
+    assert (d.num_users, d.num_movies, d.values.tolist()) == (1, 1, [4.0])
+
+
 def test_two_users_are_enough(tmp_path):
     laid(tmp_path, files(ratings="\r\n".join(RATINGS.split("\r\n")[:-2])))
     d = movielens.load("real", root=tmp_path)
