@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -202,6 +203,26 @@ def test_a_file_that_is_too_large_for_a_table_is_not_read(tmp_path):
     assert not movielens.present(tmp_path)
     with pytest.raises(store.BrokenData, match=r"ratings\.csv has 60,000,000,000 bytes, more than the 268,435,456"):
         movielens.load("auto", root=tmp_path)
+
+
+UNREAD = {
+    PermissionError(13, "Permission denied"): "cannot be read (Permission denied): mend that, set COURSE_DATA",
+    MemoryError(): "has 96 bytes, more than the memory takes: run",
+}
+
+
+@pytest.mark.parametrize("error", UNREAD, ids=repr)
+def test_a_table_that_cannot_be_read_is_named(tmp_path, monkeypatch, error):
+    folder = laid(tmp_path, files(movies=MOVIES[:96]))
+
+    def refuse(path):
+        raise error
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert not movielens.present(tmp_path)
+    with pytest.raises(store.BrokenData) as caught:
+        movielens.load("auto", root=tmp_path)
+    assert str(caught.value).startswith(f"{folder / 'movies.csv'} {UNREAD[error]}")
 
 
 def test_one_rating_of_one_movie_is_enough(tmp_path):
