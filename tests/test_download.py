@@ -140,6 +140,13 @@ def test_a_mirror_without_end_is_left_at_the_size_for_the_next(server, tmp_path,
     assert f"{urls[0]}: more than {size or 10_000_000:,} bytes" in capfd.readouterr().err
 
 
+def test_a_mirror_without_end_is_left_before_it_fills_a_disk_that_has_the_room(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "open", small_disk, raising=False)
+    urls = [server.url("endless", "digits.bin"), server.url("good", "digits.bin")]
+    target = store.download("digits", urls, tmp_path / "digits.bin", sha256=SHA256, size=len(BODY))
+    assert target.read_bytes() == BODY
+
+
 class Disk:
     """A file on a disk that is full after 400,000 bytes and takes 100,000 at once."""
 
