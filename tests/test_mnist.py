@@ -2,18 +2,23 @@
 
 import gzip
 import hashlib
+import os
 import struct
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from loopback import Loopback
 
-from helpers.datasets import mnist, standins, store
+from helpers.datasets import mnist, mnist_standin, store
 
 TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = mnist.FILES
+LINKS = pytest.mark.skipif(os.name != "posix", reason="pipes, and links without a privilege")
 
 
 def idx(array):
@@ -161,6 +166,218 @@ def test_a_broken_file_is_named_with_what_is_wrong_and_the_remedy(tmp_path, smal
     assert mnist.load("standin", root=tmp_path).origin == "stand-in"
 
 
+def a_folder(folder):
+    (folder / TEST_X).unlink()
+    (folder / TEST_X).mkdir()
+
+
+def folders(folder):  # as Kaggle's copy unpacks
+    for name in mnist.FILES:
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        (folder / name).mkdir()
+        (folder / name / name).write_bytes(content)
+
+
+def dotted(folder):  # as Kaggle's copy has them
+    for name in mnist.FILES:
+        (folder / name).rename(folder / name.replace("-idx", ".idx"))
+
+
+def packed(folder):
+    for name in mnist.FILES:
+        (folder / name).rename(folder / f"{name}.gz")
+
+
+def one_packed(folder):
+    (folder / TRAIN_Y).rename(folder / f"{TRAIN_Y}.gz")
+
+
+def too_deep(folder):
+    folder.rename(folder.with_name("aside"))
+    folder.mkdir()
+    folder.with_name("aside").rename(folder / "raw")
+
+
+def the_root_itself(folder):  # COURSE_DATA names MNIST
+    (folder.parent.parent / "raw").symlink_to(folder.rename(folder.with_name("aside")))
+
+
+def twice(folder):  # torchvision's root was MNIST
+    folder.rename(folder.with_name("aside"))
+    (folder.parent / "MNIST").mkdir()
+    (folder.parent / "aside").rename(folder.parent / "MNIST" / "raw")
+
+
+def packed_above(folder):
+    for name in mnist.FILES:
+        (folder / name).rename(folder.parent / f"{name}.gz")
+
+
+def a_dead_link(folder):
+    (folder / TEST_X).unlink()
+    (folder / TEST_X).symlink_to("/mnt/gone/file")
+
+
+def dead_links(folder):
+    for name in mnist.FILES:
+        (folder / name).unlink()
+        (folder / name).symlink_to(f"/mnt/gone/{name}")
+
+
+def a_link_to_itself(folder):
+    (folder / TEST_X).unlink()
+    (folder / TEST_X).symlink_to(TEST_X)
+
+
+def a_pipe(folder):
+    (folder / TRAIN_X).unlink()
+    os.mkfifo(folder / TRAIN_X)
+
+
+def endless(folder):
+    (folder / TRAIN_X).unlink()
+    (folder / TRAIN_X).symlink_to("/dev/zero")
+
+
+def huge(folder):
+    with open(folder / TRAIN_X, "r+b") as file:
+        file.truncate(60 * 10**9)  # sparse: it takes no room
+
+
+def dead_folder(folder):
+    folder.rename(folder.with_name("aside"))
+    folder.symlink_to("/mnt/gone")
+
+
+def a_file_for_a_folder(folder):
+    folder.rename(folder.with_name("aside"))
+    folder.write_text("")
+
+
+MISPLACED = {
+    a_folder: (f"raw/{TEST_X}", "is a folder, where a file should be: run"),
+    folders: (f"raw/{TRAIN_X}", "is a folder, where a file should be: run"),
+    dotted: ("raw/train-images.idx3-ubyte", f'is there, and MNIST/raw/{TRAIN_X} is not: rename it to "{TRAIN_X}", or'),
+    packed: (f"raw/{TRAIN_X}.gz", f"is there, and MNIST/raw/{TRAIN_X} is not: unpack it into "),
+    one_packed: (f"raw/{TRAIN_Y}.gz", f"is there, and MNIST/raw/{TRAIN_Y} is not: unpack it into "),
+    too_deep: (f"raw/raw/{TRAIN_X}", f"is there, and MNIST/raw/{TRAIN_X} is not: move it to "),
+    the_root_itself: (f"../raw/{TRAIN_X}", f"is there, and MNIST/raw/{TRAIN_X} is not: move it to "),
+    twice: (f"MNIST/raw/{TRAIN_X}", f"is there, and MNIST/raw/{TRAIN_X} is not: move it to "),
+    packed_above: (f"{TRAIN_X}.gz", f"is there, and MNIST/raw/{TRAIN_X} is not: unpack it into "),
+    a_dead_link: (f"raw/{TEST_X}", "is a link to /mnt/gone/file, which leads nowhere: run"),
+    dead_links: (f"raw/{TRAIN_X}", f"is a link to /mnt/gone/{TRAIN_X}, which leads nowhere: run"),
+    a_link_to_itself: (f"raw/{TEST_X}", f"is a link to {TEST_X}, which leads nowhere: run"),
+    a_pipe: (f"raw/{TRAIN_X}", "is a pipe or a device, not a plain file: run"),
+    endless: (f"raw/{TRAIN_X}", "is a pipe or a device, not a plain file: run"),
+    huge: (f"raw/{TRAIN_X}", "holds 59,999,999,984 values where its header promises 39,200: run"),
+    dead_folder: ("raw", "is a link to /mnt/gone, which leads nowhere: mend that, set COURSE_DATA"),
+    a_file_for_a_folder: ("raw", "is no folder: mend that, set COURSE_DATA"),
+}
+
+
+@LINKS
+@pytest.mark.parametrize("case", MISPLACED)
+def test_what_is_there_and_no_plain_file_is_named_with_what_to_do(tmp_path, small, case):
+    case(laid(tmp_path, small))
+    assert not mnist.present(tmp_path)
+    for data in ("auto", "real"):
+        with pytest.raises(store.BrokenData) as caught:
+            mnist.load(data, root=tmp_path)
+        path, what = MISPLACED[case]
+        assert str(caught.value).startswith(f"{os.path.normpath(tmp_path / 'MNIST' / path)} {what}")
+        assert str(caught.value).endswith('pass data="standin"')
+
+
+@LINKS
+def test_a_root_that_is_no_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("/mnt/gone")
+    for name, what in (("file", "is no folder"), ("link", "is a link to /mnt/gone, which leads nowhere")):
+        assert not mnist.present(tmp_path / name)
+        with pytest.raises(store.BrokenData, match=what):
+            mnist.load("auto", root=tmp_path / name / "deeper")
+        with pytest.raises(store.BrokenData) as caught:
+            mnist.load("auto", root=tmp_path / name)
+        assert str(caught.value).startswith(f"{tmp_path / name} {what}: mend that, set COURSE_DATA to another folder")
+
+
+@LINKS
+def test_links_to_whole_files_and_folders_are_followed(tmp_path, small):
+    folder = laid(tmp_path / "disk", small)
+    (tmp_path / "a" / "MNIST").mkdir(parents=True)
+    (tmp_path / "a" / "MNIST" / "raw").symlink_to(folder)
+    (tmp_path / "b" / "MNIST" / "raw").mkdir(parents=True)
+    for name in small:
+        (tmp_path / "b" / "MNIST" / "raw" / name).symlink_to(folder / name)
+    for name in "ab":
+        assert len(mnist.load("real", root=tmp_path / name).test_images) == 20
+
+
+CLOSED = {  # what is closed, its mode, the path that is named
+    "a file": (f"MNIST/raw/{TEST_X}", 0, f"MNIST/raw/{TEST_X}"),
+    "raw": ("MNIST/raw", 0, f"MNIST/raw/{TRAIN_X}"),
+    "raw can be listed only": ("MNIST/raw", 0o644, f"MNIST/raw/{TRAIN_X}"),
+    "MNIST": ("MNIST", 0, "MNIST/raw"),
+    "the root": ("", 0, "MNIST"),
+}
+
+
+@pytest.fixture
+def unprivileged(tmp_path_factory):
+    """A folder that everybody may enter, and the rights of one who is not root."""
+    if os.name != "posix":
+        pytest.skip("POSIX permissions")
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name), nobody
+        for path in (Path(name), *Path(name).rglob("*")):
+            path.chmod(0o755)
+
+
+@contextmanager
+def nobody():
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("case", CLOSED)
+def test_what_may_not_be_read_is_named(unprivileged, small, case):
+    folder, nobody = unprivileged
+    laid(folder / "data", small)
+    closed, mode, named = CLOSED[case]
+    (folder / "data" / closed).chmod(mode)
+    try:
+        with nobody():
+            assert not mnist.present(folder / "data")
+            for data in ("auto", "real"):
+                with pytest.raises(store.BrokenData) as caught:
+                    mnist.load(data, root=folder / "data")
+    finally:
+        (folder / "data" / closed).chmod(0o755)
+    what = 'cannot be read (Permission denied): mend that, set COURSE_DATA to another folder, or pass data="standin"'
+    assert str(caught.value) == f"{folder / 'data' / named} {what}"
+
+
+def test_a_file_that_the_memory_does_not_take_is_named(tmp_path, small, monkeypatch):
+    folder = laid(tmp_path, small)
+
+    def full(path, dtype):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "fromfile", full)
+    assert not mnist.present(tmp_path)
+    with pytest.raises(store.BrokenData) as caught:
+        mnist.load("auto", root=tmp_path)
+    assert str(caught.value).startswith(f"{folder / TRAIN_X} has 39,200 values, more than the memory takes")
+
+
 def test_a_file_that_may_not_be_read_is_named(tmp_path, small, monkeypatch):
     folder = laid(tmp_path, small)
 
@@ -251,6 +468,52 @@ def test_an_unofficial_copy_is_left_alone(tmp_path, server, published):
     assert mnist.load("real", root=tmp_path).origin == "real (unofficial copy)"
 
 
+@LINKS
+def test_a_link_to_a_folder_on_another_disk_stays_and_is_filled(tmp_path, server, published):
+    disk = tmp_path / "disk" / "digits"
+    disk.mkdir(parents=True)
+    (tmp_path / "data" / "MNIST").mkdir(parents=True)
+    (tmp_path / "data" / "MNIST" / "raw").symlink_to(disk)
+    mnist.fetch(tmp_path / "data", [f"{server.address}/good/"])
+    assert mnist.load("real", root=tmp_path / "data").origin == "real"
+    assert (tmp_path / "data" / "MNIST" / "raw").is_symlink()
+    assert sorted(path.name for path in disk.iterdir()) == sorted(published)
+    assert sorted(path.name for path in disk.parent.iterdir() if path.suffix != ".lock") == ["digits"]
+    assert held(tmp_path / "data") == ["raw"]
+
+
+@LINKS
+def test_a_link_that_leads_nowhere_is_named_before_anything_is_fetched(tmp_path, server):
+    (tmp_path / "MNIST").mkdir()
+    (tmp_path / "MNIST" / "raw").symlink_to("/mnt/gone")
+    with pytest.raises(store.CannotWrite) as caught:
+        mnist.fetch(tmp_path, [f"{server.address}/good/"])
+    what = "is a link to /mnt/gone, which leads nowhere. Mount its disk, or delete the link"
+    assert str(caught.value) == f"MNIST cannot be written: {tmp_path / 'MNIST' / 'raw'} {what}"
+    assert server.asked == []
+    assert held(tmp_path) == ["raw"]
+
+
+@pytest.mark.parametrize("name", ["raw.partial", "raw.downloads", "raw.lock"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_in_the_way_is_named_and_left_alone(tmp_path, server, name, kind):
+    path = tmp_path / "MNIST" / name
+    path.parent.mkdir()
+    if kind == "file":
+        path.write_text("mine")
+    else:
+        path.mkdir()
+    if (name, kind) in (("raw.lock", "file"), ("raw.partial", "folder"), ("raw.downloads", "folder")):
+        mnist.fetch(tmp_path, [f"{server.address}/good/"])  # left by a run before
+        return
+    with pytest.raises(store.CannotWrite) as caught:
+        mnist.fetch(tmp_path, [f"{server.address}/good/"])
+    assert f"a {kind} is in the way, {path} (" in str(caught.value)
+    assert "Move it away, or set COURSE_DATA to another folder, and run it again" in str(caught.value)
+    assert server.asked == []
+    assert path.is_dir() or path.read_text() == "mine"
+
+
 def test_an_archive_with_another_file_in_it_is_refused(tmp_path, server, monkeypatch):
     table = dict(mnist.FILES)
     table[TRAIN_Y] = (table[TRAIN_Y][0], "0" * 32)
@@ -293,7 +556,7 @@ def test_the_real_files(data_root):
 
 @pytest.fixture(scope="module")
 def digits():
-    return standins.digits()
+    return mnist_standin.digits()
 
 
 def cornered(pictures):
@@ -376,15 +639,21 @@ def test_a_simple_classifier_finds_its_structure(digits):
     assert accuracy < 0.97  # and it is not so easy that nothing is left to learn
 
 
+def test_its_content_is_this_and_no_other(digits):
+    """Pages quote what was learned from it: a change of one pixel or of the order is a change of the stand-in."""
+    assert digits.fingerprint == "6110450626e35313"
+    assert mnist_standin.digits(seed=1).fingerprint == "91a874a3876ce8df"
+
+
 def test_it_is_the_same_bytes_every_time(digits):
-    code = "from helpers.datasets import standins; print(standins.digits().fingerprint)"
+    code = "from helpers.datasets import mnist_standin; print(mnist_standin.digits().fingerprint)"
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert again.stdout.strip() == digits.fingerprint
     tensors = (digits.train_images, digits.train_labels, digits.test_images, digits.test_labels)
     content = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
     assert content.startswith(digits.fingerprint)
     assert len(digits.fingerprint) == 16
-    assert standins.digits(seed=1).fingerprint != digits.fingerprint
+    assert mnist_standin.digits(seed=1).fingerprint != digits.fingerprint
 
 
 def test_under_mnists_name_it_is_the_same(digits, tmp_path):

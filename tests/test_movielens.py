@@ -3,9 +3,11 @@
 import dataclasses
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ import pytest
 import torch
 from loopback import Loopback
 
-from helpers.datasets import movielens, standins, store
+from helpers.datasets import movielens, movielens_standin, store
 
 MOVIES = (
     "movieId,title,genres\r\n"
@@ -111,16 +113,29 @@ BAD_RATINGS = {
     "twice": (RATINGS + "7,1,4.0,1\r\n", "line 7: user 7 rates movie 1 a second time"),
     "half a user": (RATINGS.replace("12,", "1.2,"), "line 6: userId is '1.2', which is no whole number"),
     "a negative time": (RATINGS.replace(",1000000000", ",-1"), "line 6: timestamp is '-1', which is no whole number"),
+    "16 digits": (RATINGS.replace("12,", 16 * "9" + ","), "line 6: userId is '9999999999999999', which is"),
     "a long number": (RATINGS.replace("12,", 20 * "9" + ","), "line 6: userId is '99999999999999999999', which is"),
     "another header": (RATINGS.replace("rating,", "stars,"), "line 1: the header is 'userId,movieId,stars,timestamp'"),
     "no header": (RATINGS.split("\r\n", 1)[1], "line 1: the header is '3,1,4.0,964982703', not 'userId"),
     "a web page": ("<!DOCTYPE html><html>404</html>", "line 1: the header is '<!DOCTYPE html><html>404</html>'"),
+    "NUL bytes": (RATINGS.replace("3,90", "3\0,90"), "line 3: there is a NUL byte (byte 53)"),
+    "two empty lines, and more": (RATINGS + "\r\n\r\n7,11,4.0,1\r\n", "line 7: 0 columns instead of 4"),
+    "a line of blanks": (RATINGS + "  \r\n", "line 7: 1 columns instead of 4"),
     "header only": (RATINGS.split("\r\n")[0], "has no rows"),
     "empty": ("", "has no rows"),
 }
 BAD_MOVIES = {
     "twice": (MOVIES + "11,Again (2000),Drama\r\n", "line 7: movie 11 stands there a second time"),
     "no title": (MOVIES.replace("Unseen (1999)", " "), "line 5: movie 42 has no title"),
+    "a title of controls": (MOVIES.replace("Unseen (1999)", "\x1b\x7f\u2028"), "line 5: movie 42 has no title"),
+    "no genre": (MOVIES.replace("(no genres listed)", ""), "line 5: a genre of movie 42 is empty, where none is"),
+    "a genre of blanks": (MOVIES.replace("|Children", "| "), "line 2: a genre of movie 1 is empty, where none is"),
+    "a genre between": (
+        MOVIES.replace("|Children", "||Children"),
+        "line 2: a genre of movie 1 is empty, where none is",
+    ),
+    "NUL in a title": (MOVIES.replace("Unseen", "Un\0seen"), "line 5: there is a NUL byte (byte "),
+    "NUL bytes only": (1000 * "\0", "line 1: there is a NUL byte (byte 0)"),
     "a name for a number": (MOVIES.replace("\r\n42,", "\r\nX,"), "line 5: movieId is 'X', which is no whole number"),
     "an open quote": (MOVIES.replace('(1995)",Romance', "(1995),Romance"), "line 4: "),
     "a bare comma": (MOVIES.replace("Unseen (", "Unseen, The ("), "line 5: 4 columns instead of 3"),
@@ -153,11 +168,138 @@ def test_a_byte_order_mark_is_no_fault(tmp_path):
     assert len(movielens.load("real", root=tmp_path).values) == 5
 
 
+@pytest.mark.parametrize("end", ["", "\r\n\r\n", "\n", "\r\n\r\n\r\n"])
+def test_blank_lines_at_the_end_are_no_fault(tmp_path, published, end):
+    laid(tmp_path, files(ratings=RATINGS.rstrip() + end))
+    d = movielens.load("real", root=tmp_path)
+    assert (len(d.values), d.altered) == (5, ())
+
+
+def test_fifteen_digits_are_a_number(tmp_path):
+    laid(tmp_path, files(ratings=RATINGS.replace("12,", 15 * "9" + ",")))
+    assert movielens.load("real", root=tmp_path).user_ids[-1] == 999_999_999_999_999
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r\n", "\r", "\t", "\x1b", "\x85", "\x9b", "\u2028", "\u202e", "\v\f\x1c"])
+def test_a_title_and_a_genre_are_one_line_of_what_can_be_seen(tmp_path, odd):
+    movies = MOVIES.replace("42,Unseen (1999)", f'42,"Un{odd}seen (1999){odd}"').replace("Romance", f'"Rom{odd}ance"')
+    laid(tmp_path, files(movies=movies))
+    d = movielens.load("real", root=tmp_path)
+    assert d.titles[3] == "Un seen (1999)"
+    assert d.genres[1] == ("Rom ance",)
+    assert (d.num_movies, len(d.values)) == (5, 5)
+
+
+def test_a_title_that_only_looks_odd_stays_as_it_is(tmp_path):
+    odd = "  <b>$x|y$</b>  «Amélie» 映画 {math}`a` (1999)"
+    laid(tmp_path, files(movies=MOVIES.replace("Unseen (1999)", odd)))
+    assert movielens.load("real", root=tmp_path).titles[3] == odd
+
+
+def test_a_file_that_is_too_large_for_a_table_is_not_read(tmp_path):
+    folder = laid(tmp_path, files())
+    with open(folder / "ratings.csv", "r+b") as file:
+        file.truncate(60 * 10**9)  # sparse
+    assert not movielens.present(tmp_path)
+    with pytest.raises(store.BrokenData, match=r"ratings\.csv has 60,000,000,000 bytes, more than the 268,435,456"):
+        movielens.load("auto", root=tmp_path)
+
+
+UNREAD = {
+    PermissionError(13, "Permission denied"): "cannot be read (Permission denied): mend that, set COURSE_DATA",
+    MemoryError(): "has 96 bytes, more than the memory takes: run",
+}
+
+
+@pytest.mark.parametrize("error", UNREAD, ids=repr)
+def test_a_table_that_cannot_be_read_is_named(tmp_path, monkeypatch, error):
+    folder = laid(tmp_path, files(movies=MOVIES[:96]))
+
+    def refuse(path):
+        raise error
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert not movielens.present(tmp_path)
+    with pytest.raises(store.BrokenData) as caught:
+        movielens.load("auto", root=tmp_path)
+    assert str(caught.value).startswith(f"{folder / 'movies.csv'} {UNREAD[error]}")
+
+
+def test_one_rating_of_one_movie_is_enough(tmp_path):
+    laid(tmp_path, {name: b"".join(content.splitlines(True)[:2]) for name, content in files().items()})
+    d = movielens.load("real", root=tmp_path)
+    assert (d.num_users, d.num_movies, d.values.tolist()) == (1, 1, [4.0])
+
+
+def test_two_users_are_enough(tmp_path):
+    laid(tmp_path, files(ratings="\r\n".join(RATINGS.split("\r\n")[:-2])))
+    d = movielens.load("real", root=tmp_path)
+    assert (d.num_users, len(d.values)) == (2, 4)
+
+
+def too_deep(folder):
+    folder.rename(folder.with_name("aside"))
+    folder.mkdir()
+    folder.with_name("aside").rename(folder / folder.name)
+
+
+def up(folder):
+    for path in folder.iterdir():
+        path.rename(folder.parent / path.name)
+
+
+def packed_beside(folder):
+    up(folder)
+    for name in ("movies.csv", "ratings.csv"):
+        (folder.parent / name).unlink()
+    (folder.parent / "ml-latest-small.zip").write_bytes(b"PK")
+
+
+def packed_inside(folder):
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / "ml-latest-small.zip").write_bytes(b"PK")
+
+
+def a_folder(folder):
+    (folder / "ratings.csv").unlink()
+    (folder / "ratings.csv").mkdir()
+
+
+def a_dead_link(folder):
+    (folder / "movies.csv").unlink()
+    (folder / "movies.csv").symlink_to("/mnt/gone/movies.csv")
+
+
+ELSEWHERE = {
+    too_deep: ("ml-latest-small/ml-latest-small/movies.csv", "move it to {}/movies.csv, or run"),
+    up: ("movies.csv", "move it to {}/movies.csv, or run"),
+    packed_beside: ("ml-latest-small.zip", "unpack it under {.parent}, or run"),
+    packed_inside: ("ml-latest-small/ml-latest-small.zip", "unpack it under {.parent}, or run"),
+    a_folder: ("ml-latest-small/ratings.csv", "is a folder, where a file should be: run"),
+    a_dead_link: ("ml-latest-small/movies.csv", "is a link to /mnt/gone/movies.csv, which leads nowhere: run"),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links without a privilege")
+@pytest.mark.parametrize("data", ["auto", "real"])
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_files_that_lie_elsewhere_are_named_with_what_to_do(tmp_path, case, data):
+    folder = laid(tmp_path, files())
+    case(folder)
+    assert not movielens.present(tmp_path)
+    with pytest.raises(store.BrokenData) as caught:
+        movielens.load(data, root=tmp_path)
+    path, what = ELSEWHERE[case]
+    assert str(caught.value).startswith(f"{tmp_path / path} ")
+    assert what.format(folder) in str(caught.value)
+
+
 def test_half_of_the_files_is_broken_and_none_is_missing(tmp_path):
     folder = laid(tmp_path, {"ratings.csv": RATINGS.encode()})
     with pytest.raises(store.BrokenData) as caught:
         movielens.load("auto", root=tmp_path)
-    assert str(caught.value) == f"{folder / 'movies.csv'} is missing, and the other is there{REMEDY}"
+    assert str(caught.value) == f"{folder / 'movies.csv'} is missing, and others are there{REMEDY}"
     (folder / "ratings.csv").unlink()
     assert not movielens.present(tmp_path)
     assert movielens.load("auto", root=tmp_path).origin == "stand-in"
@@ -270,7 +412,7 @@ def test_the_real_files(data_root):
     assert len(liked) == 48_580
     assert d.num_movies - len(liked.unique()) == 3_444
     assert len(d.titles) - len(set(d.titles)) == 5
-    assert set(standins.ASKED) <= set(d.titles)
+    assert set(movielens_standin.ASKED) <= set(d.titles)
 
 
 # --- the stand-in
@@ -278,7 +420,7 @@ def test_the_real_files(data_root):
 
 @pytest.fixture(scope="module")
 def planted():
-    return standins.movielens()
+    return movielens_standin.ratings()
 
 
 def test_it_has_the_form_of_the_real_set(planted):
@@ -301,8 +443,19 @@ def test_it_has_the_form_of_the_real_set(planted):
     assert sum(genres == () for genres in d.genres) == 72
 
 
+def test_its_content_is_this_and_no_other(planted):
+    """Pages quote what is planted: a change of one rating or title is a change of the stand-in."""
+    assert planted.fingerprint == "a20db0e7f1f8bafa"
+    assert movielens_standin.ratings(seed=1).fingerprint == "70c470fad0d6a62c"
+    assert len(planted.values) == 9584
+    assert planted.num_movies - len(planted.movies.unique()) == 32
+    rest = (planted.timestamps, planted.user_ids, planted.movie_ids, *movielens_standin.planted_tastes())
+    content = b"".join(x.numpy().tobytes() for x in rest) + repr(planted.genres).encode()
+    assert hashlib.sha256(content).hexdigest()[:16] == "fd0681a85bf749eb"
+
+
 def test_users_like_what_is_to_their_taste(planted):
-    user_tastes, movie_tastes = standins.planted_tastes()
+    user_tastes, movie_tastes = movielens_standin.planted_tastes()
     assert user_tastes.bincount().tolist() == [30] * 8
     assert (movie_tastes + 1).bincount().tolist() == [72] + [36] * 8
     own = user_tastes[planted.users] == movie_tastes[planted.movies]
@@ -326,7 +479,7 @@ def neighbours(d, movies, count=10):
 
 
 def test_neighbours_share_the_planted_taste(planted):
-    _, tastes = standins.planted_tastes()
+    _, tastes = movielens_standin.planted_tastes()
     tastes = tastes.numpy()
     found = neighbours(planted, np.flatnonzero(tastes >= 0))
     precision = np.mean([(tastes[near] == tastes[movie]).mean() for movie, near in found.items()])
@@ -337,19 +490,19 @@ def test_neighbours_share_the_planted_taste(planted):
 
 
 def test_the_movies_asked_about_are_there_and_the_best_liked_of_their_tastes(planted):
-    _, tastes = standins.planted_tastes()
+    _, tastes = movielens_standin.planted_tastes()
     likes = planted.movies[planted.values >= 4].bincount(minlength=planted.num_movies)
-    for number, title in enumerate(standins.ASKED):
+    for number, title in enumerate(movielens_standin.ASKED):
         movie = planted.titles.index(title)
         assert tastes[movie] == number
         assert likes[movie] == likes[tastes == number].max()
 
 
 def test_it_is_the_same_every_time(planted):
-    code = "from helpers.datasets import standins; print(standins.movielens().fingerprint)"
+    code = "from helpers.datasets import movielens_standin; print(movielens_standin.ratings().fingerprint)"
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert again.stdout.strip() == planted.fingerprint
-    assert standins.movielens(seed=1).fingerprint != planted.fingerprint
+    assert movielens_standin.ratings(seed=1).fingerprint != planted.fingerprint
 
 
 def test_under_movielens_name_it_is_the_same(planted, data_root):

@@ -14,7 +14,7 @@ import torch
 
 from helpers import MIME, checks
 from helpers import run as run_module
-from helpers.datasets import Images, mnist, standins
+from helpers.datasets import Images, mnist, mnist_standin
 from helpers.run import ClaimFailed
 
 
@@ -128,7 +128,7 @@ def test_a_page_is_on_real_data_unless_one_of_its_sets_is_a_stand_in(used, real,
 
 def test_the_stand_ins_of_the_course_bear_the_names_that_this_rests_on(start, shown):
     run = start()
-    run.use(standins.digits())
+    run.use(mnist_standin.digits())
     assert run.data == {"standin_digits": "stand-in"}
     assert run.on_real_data
     assert "⚠" not in shown[-1]

@@ -1,18 +1,24 @@
 """The policy for real data and stand-ins, and the installation of a data set by several processes."""
 
+import ast
 import errno
 import hashlib
 import os
 import signal
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import helpers
 from helpers import datasets
-from helpers.datasets import store
+from helpers.datasets import mnist, store
+
+HELPERS = Path(helpers.__file__).parent
+LINKS = pytest.mark.skipif(os.name != "posix", reason="links without a privilege")
 
 
 def names(folder):
@@ -32,8 +38,58 @@ def test_the_root_is_the_argument_else_the_variable_else_the_cache(tmp_path, mon
     assert store.root("here") == tmp_path / "here"
 
 
+def test_the_root_of_a_user_who_is_not_known_is_no_traceback(monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", "~nobody-of-this-name/data")
+    assert mnist.load("auto").origin == "stand-in"
+    assert not mnist.present()
+
+
+def modules():
+    """The dotted name of every module of `helpers`, and its file."""
+    paths = [path.relative_to(HELPERS.parent) for path in HELPERS.rglob("*.py")]
+    return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): HELPERS.parent / path for path in paths}
+
+
+def imports(path, known):
+    """The modules of `helpers` that a file names in an import, in functions and for type checkers too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            named = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= named & set(known) or {node.module}
+    return found & set(known)
+
+
+def test_no_two_modules_of_helpers_import_each_other():
+    known = modules()
+    graph = {name: imports(path, known) for name, path in known.items()}
+    assert {"helpers.datasets.records", "helpers.datasets.mnist_standin"} <= graph["helpers.datasets.mnist"]
+    tuple(TopologicalSorter(graph).static_order())  # CycleError names the modules of a circle
+
+
+def test_records_and_stand_ins_lie_below_the_data_sets():
+    known = modules()
+    assert imports(known["helpers.datasets.records"], known) == set()
+    for name in datasets.NAMES:
+        assert imports(known[f"helpers.datasets.{name}_standin"], known) == {"helpers.datasets.records"}
+
+
+def test_a_data_set_with_its_stand_in_stays_under_250_lines():
+    for name in datasets.NAMES:
+        paths = [HELPERS / "datasets" / f"{stem}.py" for stem in (name, f"{name}_standin")]
+        assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths) < 250
+
+
 def test_the_command_line_loads_no_torch():
     code = "import sys, helpers.datasets.store; sys.exit(not {'torch', 'pooch'}.isdisjoint(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_records_load_no_torch_either():
+    code = "import sys, helpers.datasets; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -113,6 +169,23 @@ def test_checksums_equal_hashlibs(tmp_path):
     assert store.checksum(tmp_path / "file", "md5") == hashlib.md5(content).hexdigest()
 
 
+def test_checksums_are_had_where_md5_is_forbidden_for_security(tmp_path, monkeypatch):
+    def strict(algorithm, *content, usedforsecurity=True):  # as OpenSSL is in FIPS mode
+        if usedforsecurity:
+            raise ValueError("disabled for FIPS")
+        return getattr(hashlib, algorithm)(*content, usedforsecurity=False)
+
+    (tmp_path / "file").write_bytes(b"content")
+    monkeypatch.setattr(hashlib, "new", strict)
+    assert store.checksum(tmp_path / "file", "md5") == "9a0364b9e99bb480dd25e1f0284c8555"
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), ValueError("text"), MemoryError(), store.BrokenData("cut")])
+def test_what_raises_is_not_readable(error):
+    assert store.readable(lambda: None)
+    assert not store.readable(raising(error))
+
+
 # --- installation
 
 
@@ -152,6 +225,51 @@ def test_an_empty_folder_is_replaced_and_leaves_nothing_beside(tmp_path):
     (tmp_path / "set").mkdir()
     store.install("set", tmp_path / "set", build, intact=lambda folder: (folder / "one.txt").exists())
     assert names(tmp_path) == ["set", "set/one.txt"]
+
+
+def whole(folder):
+    return (folder / "one.txt").exists()
+
+
+@LINKS
+def test_a_link_stays_and_what_it_leads_to_is_replaced_on_its_own_disk(tmp_path, capfd):
+    disk = tmp_path / "disk" / "real"
+    disk.mkdir(parents=True)
+    (disk / "mine.txt").write_text("precious")
+    (tmp_path / "data").mkdir()
+    final = tmp_path / "data" / "set"
+    final.symlink_to(disk)
+    seen = []
+    assert store.install("set", final, lambda folder: (seen.append(folder), build(folder)), intact=whole) == final
+    assert seen == [tmp_path / "disk" / "real.partial"]
+    assert final.is_symlink()
+    found = ["data", "data/set", "disk", "disk/real", "disk/real.old1", "disk/real.old1/mine.txt", "disk/real/one.txt"]
+    assert names(tmp_path) == found
+    assert f"{disk} was not intact; it is now {disk}.old1" in capfd.readouterr().err
+
+
+@LINKS
+@pytest.mark.parametrize("leads", ["/mnt/gone", "set"])
+def test_a_link_that_leads_nowhere_is_named_and_stays(tmp_path, leads):
+    (tmp_path / "set").symlink_to(leads)
+    with pytest.raises(store.CannotWrite) as caught:
+        store.install("The set", tmp_path / "set", unreachable, intact=whole)
+    what = f"{tmp_path / 'set'} is a link to {leads}, which leads nowhere. Mount its disk, or delete the link"
+    assert str(caught.value) == f"The set cannot be written: {what}"
+    assert os.readlink(tmp_path / "set") == leads
+    assert names(tmp_path) == ["set"]
+
+
+@LINKS
+def test_a_root_that_is_a_link_to_nowhere_is_named(tmp_path):
+    (tmp_path / "root").symlink_to("/mnt/gone")
+    with pytest.raises(store.CannotWrite, match=f"a link that leads nowhere is in the way, {tmp_path / 'root'} "):
+        store.install("set", tmp_path / "root" / "set", unreachable)
+
+
+def test_a_name_that_is_too_long_is_a_sentence(tmp_path):
+    with pytest.raises(store.CannotWrite, match=r"File name too long\. .*set COURSE_DATA to another folder"):
+        store.install("set", tmp_path / (300 * "n") / "set", unreachable, intact=lambda _: False)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("in the middle"), KeyboardInterrupt()])

@@ -4,7 +4,6 @@ Page "A network from raw tensors" introduces it.
 """
 
 import dataclasses
-import hashlib
 import math
 import os
 import shutil
@@ -16,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers.datasets import Images, broken, standins, store
+from helpers.datasets import mnist_standin, store
+from helpers.datasets.records import Images
 from helpers.fingerprint import digest
 
 TITLE = "MNIST"
@@ -36,20 +36,20 @@ FILES = {
 def load(data: str = "auto", root: str | os.PathLike | None = None) -> Images:
     """MNIST as uint8 (n, 1, 28, 28) pictures, 0 the paper and 255 the ink, and int64 labels 0 … 9.
 
-    data: "real", "standin" (scikit-learn's digits, see `standins.digits`), or "auto": real where it is there.
+    data: "real", "standin" (scikit-learn's digits, see `mnist_standin.digits`), or "auto": real where it is there.
     root: the data root instead of $COURSE_DATA.  Files that are readable but not the published ones make it
     "real (unofficial copy)".  Raises MissingData ("real" only), BrokenData, ValueError for another `data`.
     """
     return store.choose(
         data,
         lambda: _read(store.root(root)),
-        lambda: dataclasses.replace(standins.digits(), name="mnist"),
+        lambda: dataclasses.replace(mnist_standin.digits(), name="mnist"),
     )
 
 
 def present(root: str | os.PathLike | None = None) -> bool:
     """Whether a copy that `load` can read is under the root: all four files, whole."""
-    return _readable(_folder(store.root(root)))
+    return store.readable(lambda: _read(store.root(root)))
 
 
 def fetch(root: str | os.PathLike | None = None, mirrors: Sequence[str] = MIRRORS) -> Path:
@@ -60,16 +60,16 @@ def fetch(root: str | os.PathLike | None = None, mirrors: Sequence[str] = MIRROR
     """
     folder = _folder(store.root(root))
     # Beside the folder, so that a build that fails keeps what it has fetched.
-    archives = folder.with_name("raw.downloads")
+    archives = store.beside(folder, ".downloads")
 
     def build(fresh: Path) -> None:
         for name, (packed, unpacked) in FILES.items():
             urls = [f"{mirror}{name}.gz" for mirror in mirrors]
             store.unpack(store.download(TITLE, urls, archives / f"{name}.gz", md5=packed), fresh)
             if store.checksum(fresh / name, "md5") != unpacked:
-                raise broken(archives / f"{name}.gz", "does not hold the published file")
+                raise store.broken(archives / f"{name}.gz", "does not hold the published file")
 
-    store.install(TITLE, folder, build, intact=_readable)
+    store.install(TITLE, folder, build, intact=lambda _: present(root))
     shutil.rmtree(archives, ignore_errors=True)
     return folder
 
@@ -78,21 +78,11 @@ def _folder(root: Path) -> Path:
     return root / "MNIST" / "raw"
 
 
-def _readable(folder: Path) -> bool:
-    try:
-        _arrays(folder)
-    except store.BrokenData:
-        return False
-    return True
-
-
 def _read(root: Path) -> Images:
-    there = [(_folder(root) / name).is_file() for name in FILES]
-    if not any(there):
-        raise store.missing(TITLE, root)
-    if not all(there):
-        raise broken(_folder(root) / list(FILES)[there.index(False)], "is missing, and others are there")
-    tensors, md5s = _arrays(_folder(root))
+    folder = _folder(root)
+    dotted = {folder / name.replace("-idx", ".idx"): f'rename it to "{name}"' for name in FILES}
+    store.require(TITLE, root, folder, list(FILES), dotted)
+    tensors, md5s = _arrays(folder)
     official = md5s == [unpacked for _, unpacked in FILES.values()]
     return Images(
         *tensors,
@@ -105,35 +95,46 @@ def _read(root: Path) -> Images:
 
 def _arrays(folder: Path) -> tuple[list[Tensor], list[str]]:
     """Training images and labels, test images and labels, and the four files' MD5s."""
-    tensors, md5s = [], []
+    tensors = []
     for images, labels in (list(FILES)[:2], list(FILES)[2:]):
-        X, X_md5 = _idx(folder / images, 3)
-        y, y_md5 = _idx(folder / labels, 1)
-        if X.shape[1:] != (28, 28):
-            raise broken(folder / images, f"holds pictures of {X.shape[1]} × {X.shape[2]}, not 28 × 28")
-        if len(X) != len(y):
-            raise broken(folder / labels, f"holds {len(y):,} labels for {len(X):,} pictures")
+        shape, (count,) = _sizes(folder / images, 3), _sizes(folder / labels, 1)
+        if shape[1:] != (28, 28):
+            raise store.broken(folder / images, f"holds pictures of {shape[1]} × {shape[2]}, not 28 × 28")
+        if shape[0] != count:
+            raise store.broken(folder / labels, f"holds {count:,} labels for {shape[0]:,} pictures")
+        X, y = _values(folder / images, shape), _values(folder / labels, (count,))
         if y.max() > 9:
-            raise broken(folder / labels, f"holds the label {y.max()}, which is no digit")
+            raise store.broken(folder / labels, f"holds the label {y.max()}, which is no digit")
         tensors += [X.unsqueeze(1), y.long()]
-        md5s += [X_md5, y_md5]
-    return tensors, md5s
+    return tensors, [store.checksum(folder / name, "md5") for name in FILES]
 
 
-def _idx(path: Path, dims: int) -> tuple[Tensor, str]:
-    """An IDX file of unsigned bytes: two zeros, 8 (the type), `dims`, big-endian 32-bit sizes, the values."""
+def _sizes(path: Path, dims: int) -> tuple[int, ...]:
+    """What the header of an IDX file of unsigned bytes says, compared with the file's size before it is read.
+
+    The header: two zeros, 8 (the type), `dims`, big-endian 32-bit sizes.
+    """
+    length = 4 + 4 * dims
     try:
-        content = np.fromfile(path, dtype=np.uint8)
+        with open(path, "rb") as file:
+            header, values = file.read(length), os.fstat(file.fileno()).st_size - length
     except OSError as error:
-        raise broken(path, f"cannot be read ({error.strerror})") from error
-    head = 4 + 4 * dims
-    if len(content) < head or content[:4].tolist() != [0, 0, 8, dims]:
-        raise broken(path, f"is no IDX file of unsigned bytes in {dims} dimension{'s' * (dims > 1)}")
-    sizes = struct.unpack(f">{dims}I", content[4:head])
-    values = content[head:]
-    if len(values) != math.prod(sizes):
-        raise broken(path, f"holds {len(values):,} values where its header promises {math.prod(sizes):,}")
-    if not len(values):
-        raise broken(path, "is empty but for its header")
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return torch.from_numpy(values).reshape(sizes), md5
+        raise store.broken(path, f"cannot be read ({error.strerror})", store.MEND) from error
+    if len(header) < length or list(header[:4]) != [0, 0, 8, dims]:
+        raise store.broken(path, f"is no IDX file of unsigned bytes in {dims} dimension{'s' * (dims > 1)}")
+    sizes = struct.unpack(f">{dims}I", header[4:])
+    if values != math.prod(sizes):
+        raise store.broken(path, f"holds {values:,} values where its header promises {math.prod(sizes):,}")
+    if not values:
+        raise store.broken(path, "is empty but for its header")
+    return sizes
+
+
+def _values(path: Path, sizes: tuple[int, ...]) -> Tensor:
+    try:
+        values = np.fromfile(path, dtype=np.uint8)[4 + 4 * len(sizes) :]
+    except OSError as error:
+        raise store.broken(path, f"cannot be read ({error.strerror})", store.MEND) from error
+    except MemoryError as error:
+        raise store.broken(path, f"has {math.prod(sizes):,} values, more than the memory takes") from error
+    return torch.from_numpy(values).reshape(sizes)
