@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import nbformat
 
-from helpers import fingerprint
+from helpers import fingerprint, reach
 from helpers.press.sources import Refused, Repository, Source, outputs, read, record
 
 MAX_BYTES = 600_000
@@ -30,7 +30,7 @@ class Status(NamedTuple):
 def stamp(source: Source, values: dict) -> dict:
     """What a run of `source` with the parameters `values` is made from; taken before it, because files change."""
     digest = fingerprint.digest(json.dumps([_code(source), values], sort_keys=True))
-    return {"parameters": values, "source": digest, "modules": fingerprint.helpers_reached("\n".join(_code(source)))}
+    return {"parameters": values, "source": digest, "modules": reach.reached("\n".join(_code(source)))}
 
 
 def _code(source: Source) -> list[str]:
@@ -182,7 +182,7 @@ def status(repository: Repository, slug: str) -> Status:
     except Refused as refusal:
         return Status(slug, "–", "–", "–", [str(refusal)], [])
     reasons = [outputs(slug, source.notebook)] * bool(outputs(slug, source.notebook))
-    reasons += [f"its code takes {name}, which is not there" for name in fingerprint.missing("\n".join(_code(source)))]
+    reasons += [f"its code takes {name}, which is not there" for name in reach.missing("\n".join(_code(source)))]
     reasons += stale(source, page) or [f"{change} (sync cures it)" for change in text_changes(source, page)]
     modules, then = stamp(source, {})["modules"], made_from["modules"]
     changed = [name for name in sorted({*modules, *then}) if modules.get(name) != then.get(name)]
