@@ -32,7 +32,7 @@ def cleaned(notebook: nbformat.NotebookNode) -> str:
 @click.command()
 @click.argument("notebooks", nargs=-1)
 def clean(notebooks):
-    """Strip outputs, execution counts and editors' metadata from the sources NOTEBOOKS, all by default.
+    """Strip what editors save into sources.  Outputs, counts and metadata, of NOTEBOOKS, all by default.
 
     \b
     python -m helpers clean 11
@@ -52,7 +52,7 @@ def new(slug, title):
     """Begin the assignment SLUG from notebooks/template.  Enters it in profiles/full.yml and book/course.yml too.
 
     \b
-    python -m helpers new 13_attention --title "What attention attends to"
+    python -m helpers new 13_attention --title 'What attention attends to'
     """
     repository = Repository.here()
     path, course = repository.notebooks / f"{slug}.ipynb", repository.root / "book" / "course.yml"
