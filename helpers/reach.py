@@ -183,10 +183,6 @@ class _Uses(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Load):
             self.found.add(node.id)
 
-    def visit_AugAssign(self, node):
-        self.found |= {node.target.id} if isinstance(node.target, ast.Name) else set()
-        self.generic_visit(node)
-
 
 def _uses(node: ast.AST) -> set[str]:
     uses = _Uses()

@@ -75,6 +75,7 @@ LIMIT = 1
 NAMES = [LIMIT]
 NAMES += ["two"]
 registry = dict()
+begun = print()
 
 
 @dataclass
@@ -121,6 +122,7 @@ def names():
         ("from helpers.tools import Ball", "import json, math, os", "import cmath as math, json, os", True),
         ("from helpers.tools import Ball", "import json, math, os", "import json, math", True),  # for its effect
         ("from helpers.tools import Ball", "import f\n", "import f, g\n", False),  # type checkers alone
+        ("from helpers.tools import Ball", "begun = print()", "begun = repr(2)", True),  # a call may do anything
         ("from helpers.tools import Ball", "return 1", "return 2", True),  # register() may do anything
         ("from helpers import tools\ntools.Ball(1)", "json.dumps", "json.loads", False),
         ("from helpers import tools\ntools.other()", "json.dumps", "json.loads", True),

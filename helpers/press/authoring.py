@@ -100,5 +100,4 @@ def beside(repository: Repository, folder: Path) -> Repository:
         shutil.copytree(root / name, folder / name, dirs_exist_ok=True, ignore=kept)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, folder / name)
-    pages.rebuild_results(own)
     return own
