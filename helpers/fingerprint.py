@@ -48,7 +48,7 @@ def helpers_reached(source: str) -> dict[str, str]:
     waiting = imported(source)
     while waiting:
         name = waiting.pop()
-        path = _file(name)
+        path = file_of(name)
         if path is None or name in found:
             continue
         text = path.read_text(encoding="utf-8")
@@ -60,9 +60,10 @@ def helpers_reached(source: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _file(name: str) -> Path | None:
+def file_of(name: str) -> Path | None:
+    """The file of a module of `helpers`; None where the name is none, but a function or class."""
     path = PACKAGE.joinpath(*name.split(".")[1:])
     for candidate in (path / "__init__.py", path.with_suffix(".py")):
         if candidate.is_file():
             return candidate
-    return None  # a function or class, not a module
+    return None

@@ -15,6 +15,11 @@ ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
+def pytest_runtest_setup(item):
+    if os.name != "posix" and item.get_closest_marker("posix"):
+        pytest.skip("this system has no signals, forks, FIFOs or resource limits")
+
+
 @pytest.fixture(autouse=True)
 def data_root(request, tmp_path_factory, monkeypatch):
     """An empty data root, but for the tests marked real_data, which need $COURSE_DATA."""

@@ -265,6 +265,7 @@ store.download("digits", [sys.argv[1]], Path(sys.argv[2]), sha256=sys.argv[3])
 """
 
 
+@pytest.mark.posix
 def test_a_download_killed_midway_leaves_no_half_file_and_starts_again(server, tmp_path):
     target = tmp_path / "digits.bin"
     partial = tmp_path / "digits.bin.partial"

@@ -647,11 +647,11 @@ def examples(command: click.Command) -> list[list[str]]:
 
 def test_the_help_names_every_command(root):
     listed = re.findall(r"^  (\w+) +(.*)$", press("--help").output.partition("Commands:")[2], flags=re.MULTILINE)
-    assert [name for name, _ in listed] == ["book", "data", "publish", "run", "status", "sync"]
+    assert [name for name, _ in listed] == ["book", "clean", "data", "new", "publish", "run", "status", "sync"]
     assert [short for _, short in listed if not short.endswith(".") or short.endswith("..")] == [], "whole sentences"
 
 
-@pytest.mark.parametrize("name", ["book", "data", "publish", "run", "status", "sync"])
+@pytest.mark.parametrize("name", ["book", "clean", "data", "new", "publish", "run", "status", "sync"])
 def test_every_command_shows_examples_that_it_accepts(name):
     command = main.commands[name]
     shown = press(name, "--help").output

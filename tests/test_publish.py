@@ -39,7 +39,6 @@ from helpers.datasets import mnist
 from helpers.press import execution, pages
 from helpers.press.sources import Repository
 
-posix = pytest.mark.skipif(os.name != "posix", reason="kills and forks are tested where signals are")
 REAL = "02_real"
 
 
@@ -764,7 +763,7 @@ def killed(published, tmp_path_factory):
     return {moment: folder / root for moment, root in roots.items()}
 
 
-@posix
+@pytest.mark.posix
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_publish_leaves_old_or_new_and_the_next_one_does_only_what_is_missing(
     killed, published, moment, monkeypatch
@@ -806,7 +805,7 @@ def wait_for(condition, seconds=60):
     raise AssertionError(f"waited {seconds} s in vain")
 
 
-@posix
+@pytest.mark.posix
 def test_a_publish_killed_while_the_kernel_computes_leaves_no_kernel_and_no_page(root, tmp_path):
     started = tmp_path / "started"
     slow = f"import pathlib, time\n\npathlib.Path({str(started)!r}).touch()\ntime.sleep(300)"

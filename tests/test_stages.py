@@ -6,7 +6,6 @@ import json
 import linecache
 import os
 import random
-import resource
 import shutil
 
 import nbformat
@@ -644,7 +643,10 @@ def pair(n):
     return (torch.zeros(n), np.float32(0.5)), n
 
 
+@pytest.mark.posix
 def test_a_full_disk_is_said_and_the_result_is_as_ever(start, data_root, capsys):
+    import resource  # here: Windows has none
+
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:

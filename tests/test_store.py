@@ -366,6 +366,7 @@ def test_of_two_processes_one_builds_and_the_other_waits_for_it(tmp_path):
     assert names(tmp_path) == ["go", "log", "set", "set/one.txt", "set/two.txt"]
 
 
+@pytest.mark.posix
 def test_a_process_killed_in_its_build_leaves_no_set_and_the_next_succeeds(tmp_path):
     assert installing(tmp_path, "killed").wait(20) == -signal.SIGKILL
     assert names(tmp_path) == ["log", "set.partial", "set.partial/one.txt"]

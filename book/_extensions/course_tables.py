@@ -24,7 +24,7 @@ def number(value) -> str:
 
 
 def assignments_table(repository: Repository) -> str:
-    """The twelve assignments by part: linked where published, else "in preparation"."""
+    """The assignments by part: linked where published, else "in preparation"."""
     course = yaml.safe_load((repository.root / "book" / "course.yml").read_text(encoding="utf-8"))
     lines = []
     for part in course:
@@ -39,14 +39,16 @@ def assignments_table(repository: Repository) -> str:
 def summary(repository: Repository) -> str:
     """One sentence on what is published so far."""
     found = pages.results(repository)["assignments"].values()
+    course = yaml.safe_load((repository.root / "book" / "course.yml").read_text(encoding="utf-8"))
+    planned = sum(len(part["assignments"]) for part in course)
     claims = [claim for record in found for claim in record["claims"]]
     held = sum(claim["verdict"] == "holds" for claim in claims)
     seconds = sum(record["provenance"]["seconds"] + record["provenance"].get("seconds_reused", 0) for record in found)
     duration = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} seconds"
     metrics = sum(len(record["metrics"]) + len(record["timings"]) for record in found)
     return (
-        f"*Published so far: {len(found)} of 12 pages, with {metrics} recorded figures and {len(claims)} claims, "
-        f"of which {held} hold. All of them together ran in {duration}, without a GPU.*"
+        f"*Published so far: {len(found)} of {planned} pages, with {metrics} recorded figures and {len(claims)} "
+        f"claims, of which {held} hold. All of them together ran in {duration}, without a GPU.*"
     )
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,16 @@ JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 def build(repository: Repository, site: Path) -> Path:
     """Render the committed pages into `site`, from an empty folder, warnings being errors; returns its index.html.
 
-    Raises Refused where Sphinx finds fault; the book of an earlier build stays then.
+    Raises Refused where a page is missing or Sphinx finds fault; the book of an earlier build stays then.
     """
+    for name in re.findall(r"(?:root|file): *(\S+)", (repository.root / "_toc.yml").read_text(encoding="utf-8")):
+        if not any((repository.root / "book" / f"{name}{ending}").exists() for ending in ("", ".md", ".ipynb", ".rst")):
+            remedy = (
+                f"run python -m helpers publish {Path(name).name[:2]}"
+                if name.startswith("assignments/")
+                else "write it"
+            )
+            raise Refused(f"_toc.yml names {name}, which is not in book/: {remedy}, or take it out of _toc.yml")
     site.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="sphinx-", dir=site.parent))
     paths = ["--config", "_config.yml", "--toc", str(repository.root / "_toc.yml"), "--path-output", str(work)]

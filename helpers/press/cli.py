@@ -1,4 +1,4 @@
-"""The command line: python -m helpers run | publish | sync | status | data | book."""
+"""The command line: python -m helpers run | publish | sync | status | data | book | new | clean."""
 
 import csv
 import itertools
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from helpers.press import pages
+from helpers.press import authoring, pages
 from helpers.press.sources import Refused, Repository, Source, parse
 
 
@@ -124,18 +124,23 @@ def _sweep_table(outcomes, names: list[str], folder: Path) -> None:
 @click.argument("notebooks", nargs=-1, required=True)
 @click.option("--again", is_flag=True, help="Run even where the page is fresh.")
 @click.option("--standin", is_flag=True, help="Use stand-in data; never replaces a page made from real data.")
-def publish(notebooks, again, standin):
+@click.option("--to", type=click.Path(path_type=Path), help="Publish into a book of your own in this folder.")
+def publish(notebooks, again, standin, to):
     """Run NOTEBOOKS and publish their pages.  They run with the full profile, on real data.
 
     \b
     python -m helpers publish 01 02
     python -m helpers publish --again 03_mnist_from_scratch
+    python -m helpers publish --standin --to build/mine 03
     """
     repository = Repository.here()
     slugs = list(dict.fromkeys(map(repository.find, notebooks)))
+    repository = authoring.beside(repository, to) if to else repository
     for slug in slugs:
         _plan(repository, slug, standin)  # what can be refused is refused before the first run
     _each(slugs, lambda slug: _publish(repository, slug, again, standin))
+    if to:
+        _render(repository, repository.root / "html")
 
 
 def _plan(repository: Repository, slug: str, standin: bool) -> tuple[Source, dict]:
@@ -161,7 +166,9 @@ def _publish(repository: Repository, slug: str, again: bool, standin: bool) -> s
     if outcome.error:
         raise Refused(f"{outcome.error} (see {outcome.task.output})")
     done = pages.place(repository, slug, pages.prepare(source, outcome.notebook, made_from))
-    return f"{done} ({outcome.seconds:.0f} s)"
+    toc = repository.root / "_toc.yml"
+    listed = not toc.exists() or f"assignments/{slug}" in toc.read_text(encoding="utf-8")
+    return f"{done} ({outcome.seconds:.0f} s)" + ("" if listed else f"; add assignments/{slug} to _toc.yml")
 
 
 @main.command()
@@ -229,7 +236,15 @@ def book():
     \b
     python -m helpers book
     """
+    repository = Repository.here()
+    _render(repository, repository.root / "build" / "html")
+
+
+def _render(repository: Repository, site: Path) -> None:
     from helpers.press.book import build
 
-    repository = Repository.here()
-    click.echo(build(repository, repository.root / "build" / "html"))
+    click.echo(build(repository, site))
+
+
+main.add_command(authoring.clean)
+main.add_command(authoring.new)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import nbformat
 
-from helpers import fingerprint
+from helpers import fingerprint, reach
 from helpers.formulas.displays import labelled
 from helpers.formulas.tokens import statement
-from helpers.press.sources import Refused, Repository, Source, read, record
+from helpers.press.sources import Refused, Repository, Source, outputs, read, record
 
 MAX_BYTES = 600_000
 INJECTED = "injected-parameters"
@@ -31,9 +31,12 @@ class Status(NamedTuple):
 
 def stamp(source: Source, values: dict) -> dict:
     """What a run of `source` with the parameters `values` is made from; taken before it, because files change."""
-    code = [cell.source for cell in source.notebook.cells if cell.cell_type == "code"]
-    digest = fingerprint.digest(json.dumps([code, values], sort_keys=True))
-    return {"parameters": values, "source": digest, "modules": fingerprint.helpers_reached("\n".join(code))}
+    digest = fingerprint.digest(json.dumps([_code(source), values], sort_keys=True))
+    return {"parameters": values, "source": digest, "modules": reach.reached("\n".join(_code(source)))}
+
+
+def _code(source: Source) -> list[str]:
+    return [cell.source for cell in source.notebook.cells if cell.cell_type == "code"]
 
 
 def prepare(source: Source, ran: nbformat.NotebookNode, made_from: dict) -> nbformat.NotebookNode:
@@ -101,7 +104,7 @@ def replaceable(repository: Repository, slug: str, real: bool) -> nbformat.Noteb
     if not target.exists():
         return None
     old, found, _ = load(target)
-    if found["data"] and is_real(found) and not real:
+    if found["data"] and is_real(found) and not real and not repository.own:
         raise Refused(f"the page {slug} was made from real data, this one would be from a stand-in: the old one stays")
     return old
 
@@ -191,7 +194,9 @@ def status(repository: Repository, slug: str) -> Status:
         source, (page, found, made_from) = repository.source(slug), load(target)
     except Refused as refusal:
         return Status(slug, "–", "–", "–", [str(refusal)], [])
-    reasons = stale(source, page) or [f"{change} (sync cures it)" for change in text_changes(source, page)]
+    reasons = [outputs(slug, source.notebook)] * bool(outputs(slug, source.notebook))
+    reasons += [f"its code takes {name}, which is not there" for name in reach.missing("\n".join(_code(source)))]
+    reasons += stale(source, page) or [f"{change} (sync cures it)" for change in text_changes(source, page)]
     modules, then = stamp(source, {})["modules"], made_from["modules"]
     changed = [name for name in sorted({*modules, *then}) if modules.get(name) != then.get(name)]
     notes = [f"helpers changed since it ran: {', '.join(changed)}"] if changed else []

@@ -60,9 +60,13 @@ def parse(text: str | bytes, where: str):
 
 
 class Repository:
-    """Where everything lies under `root`: notebooks, what `runs` leave of them, pages, their index `results`."""
+    """Where everything lies under `root`: notebooks, what `runs` leave of them, pages, their index `results`.
 
-    def __init__(self, root: Path):
+    own: a book beside the committed one, in which stand-ins may replace real data.
+    """
+
+    def __init__(self, root: Path, own: bool = False):
+        self.own = own
         self.root, self.notebooks, self.runs = root, root / "notebooks", root / "build" / "runs"
         self.pages, self.results = root / "book" / "assignments", root / "book" / "results.json"
 
@@ -134,6 +138,13 @@ def read(path: Path) -> nbformat.NotebookNode:
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise Refused(f"{path} cannot be read as a notebook: {reason}") from error
+
+
+def outputs(slug: str, notebook: nbformat.NotebookNode) -> str:
+    """The first cell of a source that an editor has saved with outputs, and the remedy; "" where there is none."""
+    cells = (cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count") is not None)
+    number = slug.split("_")[0]
+    return next((f"{cell.id} has outputs: run python -m helpers clean {number}" for cell in cells), "")
 
 
 def record(page: nbformat.NotebookNode) -> dict:
