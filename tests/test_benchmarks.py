@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from conftest import ROOT
 from test_notebooks import calls, code
 
-from benchmarks import _call
+from benchmarks import _call, xor_inits
 from benchmarks.__main__ import main, names
 from benchmarks._call import once
+from helpers.press.sources import Repository
 
 
 def moved(part):
@@ -97,3 +98,13 @@ def test_without_real_data_nothing_is_timed_for_the_record():
     result = CliRunner().invoke(main, ["xor_inits"])
     assert result.exit_code == 1
     assert 'mnist is not there, and timings on a stand-in would mean nothing: run "make data"' in result.output
+
+
+def test_the_published_pages_time_the_same_work():
+    """A benchmark takes whole epochs and all movies; so does the full profile (0 stands for all)."""
+    full = Repository(ROOT).profile_entry
+    assert full("03_mnist_from_scratch")["timed_images"] == 0
+    assert full("04_mnist_logistic")["speed_size"] == 0
+    assert full("12_collaborative_filtering")["timed_ratings"] == 0
+    assert full("11_movie_embeddings")["timed_movies"] > 9_742  # what MovieLens has
+    assert len(xor_inits.begin("book", quick=False)[0]) == full("02_xor_in_numpy")["num_inits"]
