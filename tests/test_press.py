@@ -1,6 +1,7 @@
 """The press: what it refuses before anything runs, and how it runs one notebook or many."""
 
 import csv
+import dataclasses
 import os
 import re
 import shlex
@@ -542,6 +543,12 @@ def test_the_defaults_are_the_literals_of_the_parameters_cell(root):
     }
     assert source.full == {"epochs": 30, "scale": 2}
     assert Repository(root).source(REAL).datasets == ["mnist"]
+
+
+def test_what_was_read_of_a_notebook_is_not_changed_afterwards(root):
+    source = Repository(root).source(SLUG)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        source.full = {}
 
 
 def test_an_empty_entry_of_the_profile_means_the_defaults(root):
