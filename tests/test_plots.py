@@ -118,6 +118,7 @@ def test_a_line_plot_is_an_svg_of_the_same_bytes_each_time():
     assert "\n" not in first
     paths = " ".join(re.findall(r' d="([^"]*)"', first))
     assert max(map(len, re.findall(r"\.(\d+)", paths))) == 2
+    assert set(paths) <= set("MLQCz 0123456789.-"), "still paths"
     ax.set_xlabel("another")
     assert plots._svg(ax.figure) != first
 
