@@ -5,7 +5,7 @@ import time
 
 import torch
 
-ENOUGH, MOST = 4.0, 10  # a way is called until its calls took so many seconds, or so often
+ENOUGH, MOST = 3.0, 5  # a way is called until its calls took so many seconds, or so often
 
 
 def once(module, way: str, quick: bool) -> tuple[object, float]:

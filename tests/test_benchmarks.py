@@ -108,3 +108,14 @@ def test_the_published_pages_time_the_same_work():
     assert full("12_collaborative_filtering")["timed_ratings"] == 0
     assert full("11_movie_embeddings")["timed_movies"] > 9_742  # what MovieLens has
     assert len(xor_inits.begin("book", quick=False)[0]) == full("02_xor_in_numpy")["num_inits"]
+
+
+def test_the_table_sets_the_pages_own_figure_beside_the_benchmarks(monkeypatch):
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(ROOT / "book" / "_extensions")
+    table = importlib.import_module("course_tables").benchmarks_table(Repository(ROOT)).splitlines()
+    for name in names():
+        module = importlib.import_module(f"benchmarks.{name}")
+        page = json.loads((ROOT / "book" / "results.json").read_text(encoding="utf-8"))["assignments"][module.PAGE]
+        own = f"| [{page['timings'][module.METRIC]:.1f}](assignments/{module.PAGE}.ipynb) |"
+        assert len([line for line in table if own in line]) == 1, name
