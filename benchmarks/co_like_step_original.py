@@ -8,35 +8,27 @@ import numpy as np
 import torch
 
 from benchmarks import co_like_step
-from benchmarks.co_like_step import DIM, begin, cheap_steps, dense_steps
+from benchmarks.co_like_step import DIM, PAGE, WAYS, same
 
-TITLE = "A step on the co-like cost, against the square matrix"
-PAGE = co_like_step.PAGE
+__all__ = ["GOAL", "METRIC", "PAGE", "TITLE", "WAYS", "begin", "found", "same"]
+
+TITLE = "A step on the co-like cost: the square matrix against 128 numbers a movie"
 METRIC = "step_speedup_original"
 GOAL = 500
 
 
-def homework(quick: bool) -> tuple[list[float], np.ndarray]:
-    """One step with as many numbers a movie as there are movies, all pairs, autograd."""
-    Y, vectors = begin(quick)
-    V = torch.zeros(len(vectors), len(vectors))
-    V[:DIM] = torch.from_numpy(vectors.T)
-    costs = dense_steps(V, Y, 1)
-    V = V.detach().numpy()
-    beyond = float(np.abs(V[DIM:]).max())
+def begin(way: str, quick: bool) -> tuple:
+    """As in `co_like_step`; the homework's vectors are as long as there are movies."""
+    vectors, *rest = co_like_step.begin(way, quick)
+    if way == "homework":
+        square = torch.zeros(vectors.shape[1], vectors.shape[1])
+        square[:DIM] = vectors
+        vectors = square
+    return vectors, *rest
+
+
+def found(way: str, arguments: tuple, cost: float) -> tuple[float, np.ndarray]:
+    """The cost before the step, and how far each vector moved, (movies, 128)."""
+    beyond = float(arguments[0].detach()[DIM:].abs().max()) if way == "homework" else 0
     assert beyond == 0, f"the numbers beyond the {DIM}th moved by up to {beyond:.1e}"
-    return costs, V[:DIM].T.copy()
-
-
-def book(quick: bool) -> tuple[list[float], np.ndarray]:
-    """The same step with 128 numbers a movie and the page's equations."""
-    Y, V = begin(quick)
-    return cheap_steps(V, Y, 1), V
-
-
-def same(a: tuple[list[float], np.ndarray], b: tuple[list[float], np.ndarray]) -> None:
-    """Raise AssertionError where the cost or the vectors after the step differ by more than float32 rounding."""
-    one, other = a[0][0], b[0][0]
-    assert abs(one - other) <= 1e-4 * abs(one), f"the cost is {one:.6g} and {other:.6g}"
-    difference = np.abs(a[1] - b[1]).max()
-    assert difference <= 1e-5, f"the vectors differ by {difference:.1e} after the step"
+    return co_like_step.found(way, arguments, cost)

@@ -37,7 +37,7 @@ def own_generators(seed: int) -> Iterator[None]:
     python, numpy = random.getstate(), np.random.get_state()
     device = pick_device()
     devices = [] if device.type == "cpu" else [torch.accelerator.current_device_index()]
-    with torch.random.fork_rng(devices=devices, device_type="cuda" if device.type == "cpu" else device.type):
+    with torch.random.fork_rng(devices=devices, device_type=device.type):
         seed_everything(seed)
         try:
             yield

@@ -1,10 +1,12 @@
 """helpers.device: the seeds against generators of their own, the memory against the kernel's count."""
 
+import contextlib
 import math
 import random
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,31 @@ def test_own_generators_on_the_accelerator():
     assert torch.equal(torch.rand(3, device=where), expected)
 
 
+def test_an_accelerator_that_torch_was_built_for_and_that_is_not_there_is_not_picked(monkeypatch):
+    def current(check_available=False):
+        return None if check_available else torch.device("cuda")  # as torch documents it
+
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", current)
+    assert device.pick_device() == torch.device("cpu")
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
+def test_the_current_accelerators_generator_is_kept_too(kind, monkeypatch):
+    kept = []
+
+    @contextlib.contextmanager
+    def fork_rng(**options):
+        kept.append(options)
+        yield
+
+    monkeypatch.setattr(device, "pick_device", lambda: torch.device(kind))
+    monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: 3)
+    monkeypatch.setattr(torch.random, "fork_rng", fork_rng)
+    with device.own_generators(5):
+        pass
+    assert kept == [{"devices": [3], "device_type": kind}]
+
+
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
 def test_without_an_accelerator_it_is_the_cpu():
     assert device.pick_device() == torch.device("cpu")
@@ -93,6 +120,63 @@ def test_without_an_accelerator_it_is_the_cpu():
 def test_the_processor_is_named_as_linux_names_it():
     words = re.search(r"^model name\s*:\s*(.*)$", CPUINFO.read_text(), re.M)[1].replace("(R)", "").split()
     assert device.describe(torch.device("cpu")) == f"cpu ({' '.join(words)})"
+
+
+def test_cuda_is_named_by_the_card(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda where: f"card of {where}")
+    assert device.describe(torch.device("cuda", 1)) == "cuda (card of cuda:1)"
+
+
+@pytest.fixture
+def proc(monkeypatch, tmp_path):
+    """A folder that stands for the root of the file system, with an empty /proc."""
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    monkeypatch.setattr(device, "Path", lambda path: tmp_path / path.lstrip("/"))
+    return tmp_path / "proc"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "processor", "name"),
+    [
+        ("cpu\t: 0\nmodel name\t: Acme(R)  Fast:  2.0 GHz\nmodel name\t: other\n", "x86_64", "Acme Fast: 2.0 GHz"),
+        ("cpu\t: 0\nBogoMIPS\t: 50\n", "aarch64", "aarch64"),  # an ARM board
+        (None, "arm", "arm"),  # macOS
+        (None, "", "its machine"),
+    ],
+)
+def test_the_processor_is_named_everywhere(cpuinfo, processor, name, proc, monkeypatch):
+    monkeypatch.setattr(device.platform, "processor", lambda: processor)
+    monkeypatch.setattr(device.platform, "machine", lambda: "its machine")
+    if cpuinfo is not None:
+        (proc / "cpuinfo").write_text(cpuinfo, encoding="utf-8")
+    assert device.describe(torch.device("cpu")) == f"cpu ({name})"
+    assert device.describe(torch.device("mps")) == f"mps ({name})"
+
+
+@pytest.mark.parametrize(("system", "megabytes"), [("Darwin", 3.0), ("Linux", 3072.0)])
+@pytest.mark.parametrize("status", [None, "Name:\tpython\nVmRSS:\t    7 kB\n"])  # some kernels count no peak
+def test_without_the_kernels_count_it_is_that_of_getrusage(system, megabytes, status, proc, monkeypatch):
+    def getrusage(whose):
+        return types.SimpleNamespace(ru_maxrss={"this process": 3_000_000}[whose])
+
+    monkeypatch.setitem(sys.modules, "resource", types.SimpleNamespace(RUSAGE_SELF="this process", getrusage=getrusage))
+    monkeypatch.setattr(device.platform, "system", lambda: system)
+    if status:
+        (proc / "self" / "status").write_text(status, encoding="utf-8")
+    assert device.peak_memory_mb() == megabytes
+
+
+def test_on_linux_it_is_the_peak_in_1024_bytes(proc):
+    (proc / "self" / "status").write_text("VmPeak:\t 9000 kB\nVmHWM:\t   2000 kB\nVmRSS:\t 1000 kB\n", encoding="utf-8")
+    assert device.peak_memory_mb() == 2.048
+
+
+def test_on_windows_it_is_the_peak_of_the_working_set(proc, monkeypatch):
+    memory = types.SimpleNamespace(rss=1_000_000, peak_wset=2_500_000)
+    process = types.SimpleNamespace(memory_info=lambda: memory)
+    monkeypatch.setitem(sys.modules, "psutil", types.SimpleNamespace(Process=lambda: process))
+    monkeypatch.setattr(device, "os", types.SimpleNamespace(name="nt"))
+    assert device.peak_memory_mb() == 2.5
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="no /proc")

@@ -1,6 +1,7 @@
 """helpers.plots: labelled, told apart without colour, the same bytes each time, SVG or PNG as marked."""
 
 import io
+import re
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -65,9 +66,21 @@ def test_eight_lines_are_told_apart_without_colour():
     assert len({line.get_linestyle() for line in bare.get_lines()}) == 4
 
 
+def test_nothing_but_the_data_draws_attention():
+    ax = lines()
+    assert [side for side, spine in ax.spines.items() if spine.get_visible()] == ["left", "bottom"]
+    assert not ax.get_legend().get_frame_on()
+    assert all(line.get_visible() for line in ax.get_xgridlines() + ax.get_ygridlines())
+    ax.figure.canvas.draw()
+    labels = [label.get_window_extent().corners() for label in (ax.xaxis.label, ax.yaxis.label, ax.title)]
+    assert [ax.figure.bbox.count_contains(corners) for corners in labels] == [4, 4, 4], "nothing is cut off"
+    assert plots.curves({"a": [1, 2]}, xlabel="x", ylabel="y").get_title() == ""
+
+
 def test_a_long_curve_has_few_markers():
     (line,) = plots.curves({"a": np.zeros(1000)}, xlabel="x", ylabel="y").get_lines()
     assert 5 <= 1000 / line.get_markevery() <= 20
+    assert isinstance(line.get_markevery(), int), "a fraction would count along the line, off the data"
     (line,) = plots.curves({"a": np.zeros(5)}, xlabel="x", ylabel="y").get_lines()
     assert line.get_markevery() == 1
 
@@ -102,6 +115,10 @@ def test_a_line_plot_is_an_svg_of_the_same_bytes_each_time():
     assert "<svg" in first
     assert "dc:date" not in first
     assert "Matplotlib v" not in first
+    assert "\n" not in first
+    paths = " ".join(re.findall(r' d="([^"]*)"', first))
+    assert max(map(len, re.findall(r"\.(\d+)", paths))) == 2
+    assert set(paths) <= set("MLQCz 0123456789.-"), "still paths"
     ax.set_xlabel("another")
     assert plots._svg(ax.figure) != first
 
@@ -143,6 +160,16 @@ def test_pictures_in_rows(shape, dtype, full, kind):
     assert plots._svg(axes[0, 0].figure) is None
 
 
+def test_rows_of_ten_and_room_for_titles():
+    bare = plots.picture_grid(np.zeros((12, 1, 4, 4)))
+    named = plots.picture_grid(np.zeros((12, 1, 4, 4)), ["one"] * 12)
+    assert bare.shape == named.shape == (2, 10)
+    assert bare[0, 0].figure.get_size_inches().tolist() == [7.5, 1.5], "square cells"
+    height = named[0, 0].figure.get_size_inches()[1] - 1.5
+    assert 2 * 8 / 72 < height < 2 * 3 * 8 / 72, "a line of 8 points for each row, and less than three"
+    assert plots.picture_grid(np.zeros((1, 1, 4, 4)), columns=1).shape == (1, 1)
+
+
 @pytest.mark.parametrize("shape", [(0, 1, 4, 4), (4, 4), (2, 4, 4), (2, 2, 4, 4), (2, 4, 4, 3), (1, 2, 1, 4, 4)])
 def test_pictures_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"pictures must be \(n ≥ 1, 1 or 3, height, width\), not \(") as caught:
@@ -169,6 +196,13 @@ def test_a_surface_has_its_scale_its_half_line_and_low_y_below():
     np.testing.assert_allclose((points[:, 0] + 1) / 2 * (points[:, 1] - 2), 0.5, atol=0.01)
     assert [other.get_ylabel() for other in ax.figure.axes[1:]] == ["probability"]
     assert plots._svg(ax.figure) is None
+    assert not any(line.get_visible() for line in ax.get_xgridlines() + ax.get_ygridlines())
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 1.0), (0.0, 0.5)])
+def test_a_surface_on_one_side_of_a_half_has_no_half_line(low, high):
+    ax = plots.surface(np.linspace(low, high, 12).reshape(3, 4), (0, 1, 0, 1), plt.subplots()[1])
+    assert len(ax.collections) == 1
 
 
 @pytest.mark.filterwarnings("error")

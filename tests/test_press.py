@@ -750,6 +750,12 @@ def test_the_defaults_are_the_literals_of_the_parameters_cell(root):
     assert Repository(root).source(REAL).datasets == ["mnist"]
 
 
+def test_what_was_read_of_a_notebook_is_not_changed_afterwards(root):
+    source = Repository(root).source(SLUG)
+    with pytest.raises(AttributeError, match="cannot assign to field 'full'"):
+        source.full = {}
+
+
 def test_an_empty_entry_of_the_profile_means_the_defaults(root):
     path = root / "notebooks" / "profiles" / "full.yml"
     path.write_text(yaml.safe_dump({SLUG: None}), encoding="utf-8")

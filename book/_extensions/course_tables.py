@@ -111,15 +111,18 @@ def benchmarks_table(repository: Repository) -> str:
     if not path.exists():
         return "*No benchmark has been run yet: `make bench`.*"
     found = json.loads(path.read_text(encoding="utf-8"))
+    records = pages.results(repository)["assignments"]
     lines = [
-        "| what | homework's way | book's way | ratio (least – most) | goal | peak memory |",
-        "|:--|--:|--:|--:|--:|--:|",
+        "| what | homework's way | book's way | ratio (least – most) | in the page's own run | goal | peak memory |",
+        "|:--|--:|--:|--:|--:|--:|--:|",
     ]
     for row in found["benchmarks"]:
         spread = f"{row['ratio']:.1f} ({row['ratio_min']:.1f} – {row['ratio_max']:.1f})"
         memory = f"{row['homework_peak_mb']:.0f} / {row['book_peak_mb']:.0f} MB"
         times = f"{row['homework_seconds']:.3g} s | {row['book_seconds']:.3g} s"
-        lines.append(f"| {row['title']} | {times} | {spread} | ≥ {row['goal']:g} | {memory} |")
+        own = records.get(row["page"], {"timings": {}})["timings"].get(row["metric"])
+        own = f"[{own:.1f}](assignments/{row['page']}.ipynb)" if own else "–"
+        lines.append(f"| {row['title']} | {times} | {spread} | {own} | ≥ {row['goal']:g} | {memory} |")
     lines += [
         "",
         f"{found['rounds']} alternating rounds on {found['device']}, {found['threads']} threads, {found['date']}.",
