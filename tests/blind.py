@@ -58,6 +58,7 @@ def run(slug: str, page: Page, rng: np.random.Generator | None) -> dict:
             if cell.cell_type == "code" and cell.source != "run.finish()":
                 _execute(cell, f"{slug}:{cell.id}", space, found)
                 if "parameters" in cell.metadata.get("tags", []):
+                    assert page.values.keys() <= space.keys(), "values of parameters that the page does not have"
                     space |= {"data": "standin"} | page.values
                 for name in set(page.names) & _assigned(cell.source) if rng else ():
                     space[name] = page.names[name](space[name], space, rng)
