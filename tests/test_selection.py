@@ -41,6 +41,12 @@ def test_01_the_step_by_the_diagonal_is_that_of_the_jacobian():
     assert torch.allclose(page.diagonal_step(page.softmax(x), u), u @ torch.diag(J.diagonal()))
 
 
+def test_01_a_cosine_does_not_know_lengths():
+    cosine = definitions("01").cosine
+    assert cosine(torch.tensor([2.0, 0]), torch.tensor([30.0, 40])) == pytest.approx(0.6)
+    assert cosine(torch.tensor([-30.0, 40]), torch.tensor([0.0, 1e-3])) == pytest.approx(0.8)
+
+
 # 03
 
 
