@@ -1,0 +1,202 @@
+"""Blind tests: with the answers of its test set dealt anew, a page changes in nothing but what is measured on them."""
+
+import dataclasses
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from fnmatch import fnmatch
+
+import blind
+import nbformat
+import numpy as np
+import pytest
+import torch
+from blind import Page
+from conftest import ROOT
+
+from helpers.datasets import mnist
+from helpers.press.sources import Repository
+
+
+def other_labels(digits, rng):
+    """Fewer training pictures; the test labels permuted."""
+    few, order = slice(1_500), torch.arange(len(digits.test_labels))
+    if rng:
+        order = torch.from_numpy(rng.permutation(len(order)))
+    train = {"train_images": digits.train_images[few], "train_labels": digits.train_labels[few]}
+    return dataclasses.replace(digits, **train, test_labels=digits.test_labels[order])
+
+
+def other_likes(hide_one, space, rng):
+    """As `hide_one`, but the answer to the test is any movie that the user does not like."""
+
+    def blinded(Y, draws):
+        train, users, hidden = hide_one(Y, draws)
+        if Y.nnz < space["Y"].nnz:  # a draw inside, on which settings are chosen
+            return train, users, hidden
+        others = (train.sum(0) > 0) & (Y.toarray()[users] == 0)
+        return train, users, np.array([rng.choice(np.flatnonzero(row)) for row in others])
+
+    return blinded
+
+
+def other_stars(inputs, rng):
+    """The stars that a step is tested on, permuted in the table that it gets."""
+    if "folds" in inputs:
+        rows = torch.cat(inputs["folds"][: inputs["folds_used"]])
+    elif "late" in inputs:
+        rows = inputs["late"].nonzero()[:, 0]
+    else:  # of new users, what no order gives
+        new = torch.isin(inputs["table"]["users"], torch.cat(inputs["user_folds"]))
+        places = torch.stack(list(inputs["orders"].values()))
+        rows = (new & (places.amin(0) >= max(inputs["counts"]))).nonzero()[:, 0]
+    stars = inputs["table"]["stars"].clone()
+    stars[rows] = stars[rows[torch.from_numpy(rng.permutation(len(rows)))]]
+    return inputs | {"table": inputs["table"] | {"stars": stars}}
+
+
+def other_judge(function, space, rng):
+    """As `function`, but it judges by the permuted stars."""
+    order = torch.from_numpy(np.random.default_rng(1).permutation(len(space["stars"])))  # one for all that judge
+
+    def blinded(*arguments):
+        stars = space["stars"]
+        space["stars"] = stars[order]
+        try:
+            return function(*arguments)
+        finally:
+            space["stars"] = stars
+
+    return blinded
+
+
+GUESS, PARITY_GUESS = (0.05, 0.15), (0.42, 0.58)  # a share of a thousand digits
+HIT = (0.01, 0.07)  # ten of some three hundred movies
+STARS = (1.03, 4.0)  # from the standard deviation of the stars on
+PAGES = {
+    "03_mnist_from_scratch": Page(
+        values={"rates": [0.01, 1.0, 3.0, 100.0], "search_epochs": 2, "best_epochs": 2},
+        load=(mnist, other_labels),
+        measured=dict.fromkeys(
+            "epoch1_test_accuracy_replay last_test_accuracy_replay test_accuracy test_accuracy_without_shifts".split(),
+            GUESS,
+        ),
+        texts="replay-said claim-replay claim-twin mistake-gradient-said mistake-means-shown claim-means "
+        "mistake-order-shown claim-order rates-table rates-said mistake-list-said claim-starts test-said claim-shifts "
+        "table answer",
+        results="*/test_loss */test_accuracy",
+    ),
+    "04_mnist_logistic": Page(
+        values={"validation_size": 500},
+        load=(mnist, other_labels),
+        measured={f"replay_test_accuracy_lr_{rate}": GUESS for rate in ("1e-05", "0.0001", "0.001", "0.1", "1", "3")}
+        | {"test_accuracy": GUESS, "test_accuracy_without_penalty": GUESS}
+        | {"calibration_error": (0.5, 1.0), "calibration_error_without_penalty": (0.5, 1.0)}
+        | {f"{each}": PARITY_GUESS for each in ("replay_parity_accuracy", "parity_accuracy_direct")}
+        | {"parity_accuracy_from_digits": PARITY_GUESS},
+        texts="task-1-said claim-replay gap task-2-said mistake-range-shown task-3-said claim-optimum large-said "
+        "calibration-said claim-parity claim-speed table-results",
+        results="rates/*/rows/*/2 parity/*/rows/*/2",
+    ),
+    "11_movie_embeddings": Page(
+        values={"replay_movies": 50, "timed_movies": 200},
+        names={"hide_one": other_likes},
+        measured={"hit_rate_at_10": HIT}
+        | {f"hit_rate_{strategy}": HIT for strategy in "ease cosine popularity eigendecomposition embedding".split()}
+        | {"hit_rate_random": HIT},
+        texts="hit-table compare-said claim-hit-rates claim-cost-is-not-it results-table answer",
+        results="hit?rates/hits",
+    ),
+    "12_collaborative_filtering": Page(
+        values={"als_penalties": [3.0, 12.0, 48.0]},
+        inputs=other_stars,
+        names=dict.fromkeys("squared fold_scores error_of interval_over_ratings".split(), other_judge),
+        measured=dict.fromkeys(
+            "rmse_global_mean rmse_bias_unshrunken rmse_bias_only rmse_adamw_dot rmse_adamw_biases rmse_adamw_range "
+            "rmse_adamw_decay rmse_sgd_dot rmse_sgd_biases rmse_sgd_range rmse_sgd_decay rmse_sgd_decay_no_range "
+            "rmse_als rmse_als_per_rating rmse_cv rmse_network rmse_latest_of_each rmse_latest_of_all "
+            "rmse_new_user_five_ratings".split(),
+            STARS,
+        )
+        | dict.fromkeys(
+            "range_effect_sgd range_effect_sgd_decay range_effect_adamw tuning_optimism_five_folds".split()
+        ),
+        texts="baselines-said claim-shrinkage ladder-said claim-dot range-said als-said claim-als per-rating-said "
+        "features-said claim-features features-where network-said time-table optimism-said holdout-said claim-holdout "
+        "newcomers-said claim-newcomers table-results claim-goal answer",
+    ),
+}
+
+
+def faults(page, sighted, blinded):
+    """What should not be, kind by kind; a blind test passes where there is nothing."""
+    changed = {name for name in sighted.keys() | blinded.keys() if sighted.get(name) != blinded.get(name)}
+    measured = {f"metric {name}" for name in page.measured} | {f"text {name}" for name in page.texts.split()}
+    results = [f"result {pattern}" for pattern in page.results.split()]
+    leaks = {name for name in changed - measured if not any(fnmatch(name, pattern) for pattern in results)}
+    chances = {f"metric {name}": chance for name, chance in page.measured.items() if chance}
+    lucky = {name for name, (low, high) in chances.items() if not low < blinded.get(name, low) < high}
+    return {"depends on the test set": leaks, "does not depend on it": measured - changed, "is no guess": lucky}
+
+
+NOTHING = {"depends on the test set": set(), "does not depend on it": set(), "is no guess": set()}
+
+
+def both(slug):
+    """The page as it is, and blind."""
+    return blind.run(slug, PAGES[slug], None), blind.run(slug, PAGES[slug], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("slug", PAGES)
+def test_nothing_depends_on_the_test_set_but_what_is_measured_on_it(slug):
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as own:
+        assert faults(PAGES[slug], *own.submit(both, slug).result()) == NOTHING
+
+
+def test_every_page_with_data_has_a_blind_test():
+    repository = Repository(ROOT)
+    assert set(PAGES) == {slug for slug in repository.slugs() if repository.source(slug).datasets}
+
+
+TOY = """
+import torch
+from helpers.datasets import mnist
+from helpers.run import start
+run = start("toy", seed=0, data=data)
+digits = run.use(mnist.load(data))
+train = digits.train_images.flatten(1).float(), digits.train_labels
+test = digits.test_images.flatten(1).float(), digits.test_labels
+def class_means(X, y):
+    return {"means": torch.stack([X[y == k].mean(0) for k in range(10)])}
+def right(means, X, y):
+    return (torch.cdist(X, means).argmin(1) == y).double().mean()
+means = run.stage("fit", {"X": train[0], "y": train[1]}, class_means)["means"]
+run.record("accuracy", right(means, *test))
+run.record("train_accuracy", right(means, *train))
+run.say(f"Right on the training pictures: {run.metrics['train_accuracy']:.4f}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "expected"),
+    [
+        ("means", "means", {}),
+        (
+            '{"X": train[0], "y": train[1]}',
+            '{"X": test[0], "y": test[1]}',
+            {
+                "depends on the test set": {"metric train_accuracy", "text page", "result fit/means"},
+                "is no guess": {"metric accuracy"},  # permuted answers can be learned by heart too
+            },
+        ),
+        ("*test))", "*train))", {"does not depend on it": {"metric accuracy"}, "is no guess": {"metric accuracy"}}),
+        ("{run.metrics['train_accuracy']", "{run.metrics['accuracy']", {"depends on the test set": {"text page"}}),
+    ],
+)
+def test_a_page_that_looks_is_seen(tmp_path, monkeypatch, right, wrong, expected):
+    cells = [nbformat.v4.new_code_cell('data = "auto"', id="parameters", metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(TOY.replace(right, wrong), id="page")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "toy.ipynb")
+    monkeypatch.setattr(blind, "NOTEBOOKS", tmp_path)
+    page = Page(load=(mnist, other_labels), measured={"accuracy": GUESS}, texts="")
+    found = faults(page, blind.run("toy", page, None), blind.run("toy", page, np.random.default_rng(0)))
+    assert found == NOTHING | expected

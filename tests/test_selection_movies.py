@@ -1,0 +1,389 @@
+"""Code of pages 11 and 12 that selects, trains and measures, against brute force on small cases."""
+
+import itertools
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from scipy import sparse
+from torch.nn import functional
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from helpers.datasets import standins
+from helpers.press.definitions import definitions
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    monkeypatch.setenv("COURSE_REPOSITORY", str(ROOT))
+    torch.manual_seed(0)
+
+
+# 11
+
+
+def likes_table(rows):
+    return sparse.csr_array(np.array(rows, dtype=float))
+
+
+def random_likes(users=9, movies=14):
+    likes = (torch.rand(users, movies) < 0.5).double()
+    return likes, sparse.csr_array(likes.numpy())
+
+
+def test_11_four_stars_are_a_like():
+    users, movies = torch.tensor([0, 0, 1, 2]), torch.tensor([1, 3, 0, 2])
+    ratings = SimpleNamespace(users=users, movies=movies, values=torch.tensor([4.0, 3.5, 4.5, 5.0]))
+    ratings.num_users, ratings.num_movies = 3, 4
+    found = definitions("11").table_of_likes(ratings).toarray()
+    assert found.tolist() == [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]
+
+
+def test_11_the_ten_nearest_leave_out_the_movies_asked_about():
+    page, vectors, queries = definitions("11"), torch.randn(30, 3).double(), [4, 17]
+    found = page.ten_nearest(vectors, queries).tolist()
+    cosines = functional.cosine_similarity(vectors[:, None], vectors[queries][None], dim=-1)
+    asked = [*cosines.T, cosines.mean(1)]
+    others = [row for row in range(30) if row not in queries]
+    assert found == [sorted(others, key=lambda row: -cosine[row])[:10] for cosine in asked]
+
+
+def test_11_the_error_of_a_pair_is_a_root_mean_square_over_pairs():
+    page, (_, X, V) = definitions("11"), definitions("11").random_problem(6, 2)
+    errors = [(V[i] @ V[j] - X[i, j]).item() ** 2 for i, j in itertools.permutations(range(6), 2)]
+    assert page.per_pair(page.cost_by_definition(V, X).item(), 6) == pytest.approx(np.mean(errors) ** 0.5)
+
+
+def test_11_the_cheap_step_goes_where_the_dense_step_goes():
+    page, (likes, Y) = definitions("11"), random_likes()
+    X, n = likes.T @ likes, likes.sum(0).numpy()
+    X.fill_diagonal_(0)
+    V = torch.randn(14, 3).double() * 100
+    cheap, velocity = V.numpy().copy(), np.zeros((14, 3))
+    cost = page.cheap_step(cheap, velocity, Y, n, X.square().sum().item())
+    dense = V.T.clone()
+    assert cost == pytest.approx(page.homework_step(dense, X))
+    assert np.allclose(cheap, dense.detach().T.numpy())
+    assert np.abs(cheap - V.numpy()).max() > 0.01
+
+
+def scores_of(page, name, likes, Y, users, *settings):
+    return np.asarray(getattr(page, f"fit_{name}")(Y, np.linalg.eigh((likes @ likes.T).numpy()), *settings)(users))
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.4])
+def test_11_ease_is_one_ridge_regression_a_movie(discount):
+    page, (likes, Y), (tastes, users) = definitions("11"), random_likes(), random_likes(4)
+    expected = tastes @ page.columns_by_ridge(likes, 3.0) / likes.sum(0).clamp(min=1) ** discount
+    assert np.allclose(scores_of(page, "ease", likes, Y, users, 3.0, discount), expected)
+
+
+def test_11_the_eigendecomposition_projects_on_the_largest_directions():
+    page, (likes, Y), (tastes, users) = definitions("11"), random_likes(), random_likes(4)
+    W = torch.linalg.svd(likes).Vh[:3]
+    assert np.allclose(scores_of(page, "eigendecomposition", likes, Y, users, 3), tastes @ W.T @ W)
+
+
+def test_11_one_like_a_user_is_hidden_and_leaves_the_training_data():
+    Y = likes_table([[1, 1, 0, 1], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]])
+    for seed in range(20):
+        train, users, hidden = definitions("11").hide_one(Y, np.random.default_rng(seed))
+        assert users.tolist() == [0, 2], "who has two likes"
+        expected = Y.toarray()
+        expected[users, hidden] = 0
+        assert (train.toarray() == expected).all()
+        assert train.sum() == Y.sum() - 2
+
+
+def test_11_a_hit_is_a_place_among_the_ten_best_unknown_movies():
+    page, rng = definitions("11"), np.random.default_rng(0)
+    for _ in range(50):
+        likes = (rng.random((3, 16)) < 0.2).astype(float)
+        likes[0, :2], likes[1:, 15] = 1, 0  # the last movie is liked by the first user at most
+        scores = rng.integers(0, 5, (3, 16)).astype(float)  # many ties
+        users, hidden = np.array([0, 2]), np.array([rng.choice(np.flatnonzero(likes[u] == 0)) for u in (0, 2)])
+        expected = []
+        for user, movie in zip(users, hidden, strict=True):
+            asked = [m for m in range(16) if not likes[user, m] and likes[:, m].any()]
+            orders = [sorted(asked, key=lambda m: (-scores[user, m], drawn[m])) for drawn in rng.random((400, 16))]
+            expected.append(np.mean([movie in order[:10] for order in orders]))
+        assert np.allclose(page.hits(scores, sparse.csr_array(likes), users, hidden), expected, atol=0.1)
+
+
+def test_11_the_tenth_place_hits_and_the_eleventh_does_not():
+    page = definitions("11")
+    train = likes_table([[0] * 12 + [1, 1], [1] * 12 + [0, 0]])
+    scores = np.tile(14.0 - np.arange(14), (2, 1))
+    assert page.hits(scores, train, np.array([0, 0]), np.array([9, 10])).tolist() == [1, 0]
+
+
+def test_11_settings_are_chosen_on_likes_hidden_inside_and_the_best_wins():
+    candidates = [["popularity"], ["eigendecomposition", 2], ["eigendecomposition", 8], ["EASE", 30.0], ["EASE", 1e6]]
+    page, fits = definitions("11", CANDIDATES=candidates, FIXED=[["random vectors"]]), []
+    tuned_on = []
+    hide_one, choose = page.hide_one, page.choose
+
+    def hiding(Y, rng):
+        fits.append((Y, *hide_one(Y, rng)))
+        return fits[-1][1:]
+
+    def choosing(train, draws, rng):
+        tuned_on.append(train)
+        return choose(train, draws, rng)
+
+    page.hide_one, page.choose = hiding, choosing
+    Y = page.table_of_likes(standins.movielens())
+    found = page.measure(Y.indices, Y.indptr, Y.shape, 2, 1, 0)
+    for k, (outer, inner) in enumerate(zip(fits[0::2], fits[1::2], strict=True)):
+        assert (outer[0] != Y).nnz == 0
+        assert tuned_on[k] is inner[0] is outer[1], "tuned without what the test hides"
+        rates = dict(zip(map(str, candidates), found["tuning"][k], strict=True))
+        of = {name: [c for c in candidates if c[0] == name] for name, *_ in candidates}
+        best = {name: max(these, key=lambda c: rates[str(c)]) for name, these in of.items()}
+        assert found["chosen"][k] == [*best.values(), ["random vectors"]]
+        assert found["winners"][k] == max(best, key=lambda name: rates[str(best[name])])
+        expected = page.rate_all(found["chosen"][k], *outer[1:])
+        assert np.array_equal(found["hits"][k], expected)
+    assert len(set(np.round(found["tuning"][0], 3))) > 3, "the candidates differ"
+
+
+def test_11_the_movie_asked_about_is_no_answer():
+    tastes = np.array([0] * 11 + [1] * 3)
+    Z = likes_table(np.ones((2, 14)))
+    page = definitions("11", tastes=tastes, Z=Z, planted_movies=np.array([0, 12]))
+    page.fit = lambda candidate, train, eigen: lambda users: (tastes == tastes[[0, 12]][:, None]) + users.toarray()
+    assert page.taste_precision(["any"]).tolist() == [1, 0.2], "ten others of its taste, and two"
+
+
+# 12
+
+
+def page_12(users, movies, stars, **values):
+    """Page 12 with these ratings; lists or tensors."""
+    users, movies, stars = torch.as_tensor(users), torch.as_tensor(movies), torch.as_tensor(stars).float()
+    values = {"num_users": int(users.max()) + 1, "num_movies": int(movies.max()) + 1, "n": len(stars)} | values
+    table = {"users": users, "movies": movies, "stars": stars}
+    per_user = torch.bincount(users, minlength=values["num_users"])
+    return definitions("12", table=table, **table, per_user=per_user, **values)
+
+
+def random_page(num_users=7, num_movies=9, n=40, **values):
+    pairs = torch.randperm(num_users * num_movies)[:n].sort().values  # in the users' order, as in the file
+    pairs[-1] = num_users * num_movies - 1
+    stars = torch.randint(1, 11, (n,)) / 2
+    return page_12(pairs // num_movies, pairs % num_movies, stars, **values)
+
+
+def test_12_predictions_are_moved_to_the_scale_before_they_are_judged():
+    found = definitions("12").rmse(torch.tensor([7.0, -1.0, 3.0]), torch.tensor([5.0, 0.5, 4.0]))
+    assert found == pytest.approx(math.sqrt(1 / 3))
+
+
+def test_12_each_fold_is_predicted_from_the_others_and_set_aside_is_what_is_chosen_on():
+    page = random_page(n=50)
+    page.table["row"] = torch.arange(50)
+    folds, calls = list(torch.randperm(50).chunk(5)), []
+
+    def method(train, test, shift):
+        calls.append((shift, train["row"].tolist(), test["row"].tolist()))
+        return test["stars"] + shift
+
+    grid = [{"shift": shift} for shift in (1.0, -0.25, 0.5)]
+    found = page.nested(method, page.table, folds, 2, grid, [{}, {}])
+    assert found["chosen"] == [1, 1]
+    for k in range(2):
+        *tried, (shift, train, test) = calls[4 * k : 4 * k + 4]
+        assert (shift, test) == (-0.25, folds[k].tolist())
+        assert sorted(train + test) == list(range(50))
+        assert torch.equal(found["predicted"][folds[k]], page.stars[folds[k]] - 0.25)
+        for (_, rest, aside), settings in zip(tried, grid, strict=True):
+            assert len(aside) == 8, "a fifth of four fifths"
+            assert sorted(rest + aside) == sorted(train), "what is tested is in neither"
+            assert _ == settings["shift"]
+    assert found["predicted"].isnan().sum() == 30
+
+
+def test_12_on_a_split_by_time_the_best_setting_is_taken():
+    page, aside = definitions("12"), {"stars": torch.full((4,), 3.0)}
+    grid = [{"shift": shift} for shift in (1.0, -0.25, 0.5)]
+    found = page.best_on({}, aside, lambda rest, aside, shift: aside["stars"] + shift, grid, {})
+    assert found == {"shift": -0.25}
+
+
+def test_12_errors_are_means_over_ratings_of_clamped_predictions():
+    users, stars = torch.tensor([0, 0, 0, 1, 1]), torch.tensor([5.0, 4.0, 3.0, 2.0, 1.0])
+    predicted = torch.tensor([8.0, 3.0, math.nan, 2.5, -3.0])  # 5 and 0.5 on the scale; the third is not tested
+    page = page_12(users, [0, 1, 2, 0, 1], stars, results={"one": {"predicted": predicted}}, seed=0)
+    sums, counts = page.squared("one")
+    assert sums.tolist() == [1, 0.5]
+    assert counts.tolist() == [2, 2]
+    predicted[1] = math.nan
+    assert page.score("one")[0] == pytest.approx(math.sqrt((0 + 0.25 + 0.25) / 3)), "not a mean over users"
+
+
+def test_12_biases_add_up():
+    page = random_page()
+    mean, b, c = page.fit_biases(page.table, 2.0, rounds=200)
+    found = page.by_biases(page.table, page.table, 2.0, rounds=200)
+    A = torch.cat([functional.one_hot(page.users, 7), functional.one_hot(page.movies, 9)], 1).double()
+    x = torch.linalg.solve(A.T @ A + 2 * torch.eye(16).double(), A.T @ (page.stars - mean).double())
+    assert torch.allclose(torch.cat([b, c]).double(), x, atol=1e-4)
+    assert torch.allclose(found.double(), mean + A @ x, atol=1e-4)
+
+
+def test_12_autograd_steps_along_fresh_gradients_at_one_cycle_of_rates():
+    page = random_page(autograd_ratings=40, seed=0)
+    pairs, seen = torch.stack([page.users, page.movies], 1), []
+
+    class Linear(torch.nn.Linear):
+        def forward(self, batch):
+            return super().forward(batch.float())[:, 0]
+
+    model = Linear(2, 1)
+
+    def watch(optimizer, *_):
+        loss = functional.mse_loss(model(pairs), page.stars)
+        fresh = torch.autograd.grad(loss, list(model.parameters()))
+        seen.append(optimizer.param_groups[0]["lr"])
+        assert all(torch.allclose(p.grad, g, atol=1e-5) for p, g in zip(model.parameters(), fresh, strict=True))
+
+    hook = register_optimizer_step_pre_hook(watch)
+    try:
+        page.train_by_autograd(model, page.table, 20, 0.1, 0.0, 64)
+    finally:
+        hook.remove()
+    peak = int(np.argmax(seen))
+    assert len(seen) == 20
+    assert (seen[0], max(seen)) == (pytest.approx(0.1 / 25), pytest.approx(0.1, rel=0.05))
+    assert 3 <= peak <= 8
+    assert (np.diff(seen[: peak + 1]) > 0).all()
+    assert (np.diff(seen[peak:]) < 0).all()
+    assert seen[-1] < 1e-5
+
+
+def test_12_the_rate_of_sgd_falls_in_a_line_and_the_mean_stands_where_the_range_wants_it():
+    page, rates = random_page(num_factors=3, seed=0), []
+    page.sgd_step = lambda U, V, u, i, stars, lr, *_: rates.append(lr)
+    for squeezed in (False, True):
+        mean, U, V = page.fit_sgd(page.table, 4, 0.2, 0.1, squeezed=squeezed)
+        start = page.by_sgd(page.table, page.table, 1, 0.0, 0.0, squeezed=squeezed)
+        assert start.mean().item() == pytest.approx(page.stars.mean().item(), abs=0.01), "what is predicted untrained"
+    assert rates[:4] == pytest.approx([0.2, 0.15, 0.1, 0.05])
+
+
+@pytest.mark.parametrize("described", [False, True])
+def test_12_alternating_least_squares_ends_where_the_objective_is_flat(described):
+    page = random_page(seed=0)
+    u, i, lam, lam_bias = page.users, page.movies, 2.0, 0.7
+    Z = torch.randn(9, 2) if described else None
+    mean, b, c, P, Q = page.fit_als(page.table, 3, lam, lam_bias, 800, Z)
+    parts = [each.double().requires_grad_() for each in (b, c, P, Q[:, :3])]
+
+    def predicted(b, c, P, Q):
+        full = torch.cat([Q, Z.double()], 1) if described else Q
+        return mean + b[u] + c[i] + (P[u] * full[i]).sum(1)
+
+    def objective(b, c, P, Q):
+        sizes = lam * (P.square().sum() + Q.square().sum()) + lam_bias * (b.square().sum() + c.square().sum())
+        return (page.stars - predicted(b, c, P, Q)).square().sum() + sizes
+
+    value = objective(*parts)
+    assert max(slope.abs().max().item() for slope in torch.autograd.grad(value, parts)) < 0.01
+    assert value < (page.stars - mean).square().sum()
+    assert torch.allclose(page.predict((mean, b, c, P, Q), u, i).double(), predicted(*parts), atol=1e-5)
+    if not described:
+        assert page.objective((mean, b, c, P, Q), page.table, lam, lam_bias) == pytest.approx(value.item(), rel=1e-4)
+
+
+def test_12_the_penalty_per_rating_is_ridge_with_a_penalty_for_each_rating():
+    page, X = random_page(), torch.randn(9, 3)
+    found = page.solve_per_rating(page.groups(page.users, 7), X, page.movies, page.stars, 0.3, 7)
+    for user in range(7):
+        mine = page.users == user
+        A, y, lam = X[page.movies[mine]], page.stars[mine], 0.3 * mine.sum()
+        expected = torch.linalg.solve(A.T @ A + lam * torch.eye(3), A.T @ y)
+        assert torch.allclose(found[user], expected, atol=1e-4)
+
+
+def test_12_the_network_answers_from_half_a_star_to_five_and_a_half():
+    page = random_page()
+    model, batch = page.Concatenated(2, 3.2), torch.tensor([[0, 1], [6, 8]])
+    last = model.layers[-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        assert model(batch).tolist() == pytest.approx([3.2, 3.2])
+        for bias, end in ((-100.0, 0.5), (100.0, 5.5)):
+            last.bias.fill_(bias)
+            assert model(batch).tolist() == [end, end]
+
+
+def test_12_the_optimism_of_a_choice_is_measured_on_the_rest():
+    squares = np.array([[1.0, 1, 9, 9], [4, 4, 4, 4], [9, 9, 1, 1]])  # three settings, four ratings
+    order = SimpleNamespace(permutation=np.arange)
+    assert definitions("12").gap(squares, 2, order) == (3 - 1, 2 - 2)
+
+
+def test_12_the_latest_ratings_are_held_out():
+    users = [0] * 10 + [1] * 5
+    times = torch.tensor([5, 3, 9, 1, 7, 2, 8, 0, 6, 4, 100, 40, 90, 70, 80])
+    page = page_12(users, list(range(10)) + list(range(5)), [3.0] * 15, ratings=SimpleNamespace(timestamps=times))
+    assert page.place_in_order(times).tolist() == [5, 3, 9, 1, 7, 2, 8, 0, 6, 4, 4, 0, 3, 1, 2]
+    assert times[page.latest_of_each()].tolist() == [9, 8, 100]
+    assert sorted(times[page.latest_of_all()].tolist()) == [80, 90, 100]
+
+
+def test_12_the_late_ratings_are_predicted_from_the_early_ones_with_settings_chosen_before():
+    page, calls = random_page(n=50, als_sweeps=1, bias_grid=[{"lam_bias": 1.0}, {"lam_bias": 2.0}]), []
+    page.table["row"] = torch.arange(50)
+    late, inner = torch.arange(50) >= 40, torch.arange(50) >= 32
+
+    def method(train, test, **settings):
+        calls.append((train["row"].tolist(), test["row"].tolist()))
+        return test["stars"]
+
+    page.by_mean = page.by_biases = page.by_als = page.by_als_features = method
+    page.one_split(page.table, late.long(), inner.long(), {}, [{"d": 1}], [{"d": 2}])
+    choosing, final = (list(range(32)), list(range(32, 40))), (list(range(40)), list(range(40, 50)))
+    assert calls == [choosing] * 4 + [final] * 4
+
+
+def test_12_folding_in_many_users_is_folding_in_each():
+    page = random_page(seed=0)
+    model = page.fit_als(page.table, 3, 2.0, 0.7, 3)
+    given, later = (page.take(page.table, rows) for rows in (slice(None, None, 2), slice(1, None, 2)))
+    found = page.fold_in_all(model, given, later, 2.0, 0.7)
+    for user in range(7):
+        mine = given["users"] == user
+        alone = page.fold_in(model, given["movies"][mine], given["stars"][mine], 2.0, 0.7)
+        asked = later["users"] == user
+        assert torch.allclose(found[asked], alone[later["movies"][asked]], atol=1e-4)
+
+
+def test_12_new_users_are_new_to_the_models_and_give_their_first_ratings():
+    page, trained, judged = random_page(n=50), [], []
+    page.table["row"] = torch.arange(50)
+    page.models_for = lambda train, *_: trained.append(train) or {"one": (None, 1.0, 1.0)}
+    page.fold_in_all = lambda model, given, later, *_: judged.append((given, later)) or later["stars"]
+    place = page.place_in_order(torch.arange(50))
+    fold = torch.tensor([1, 4])
+    found = page.held_out_users(page.table, {"first": place}, {}, [fold], {}, {}, [0, 2])
+    new = torch.isin(page.users, fold)
+    assert torch.equal(trained[0]["row"], torch.arange(50)[~new])
+    for count, (given, later) in zip((0, 2), judged, strict=True):
+        assert torch.equal(given["row"], torch.arange(50)[new & (place < count)])
+        assert torch.equal(later["row"], torch.arange(50)[new & (place >= 2)])
+        assert torch.equal(found[f"new user, first, one, {count}"].isnan(), ~(new & (place >= 2)))
+
+
+def test_12_what_is_rated_already_is_not_recommended():
+    titles = [f"{i}" for i in range(20)]
+    ratings = SimpleNamespace(titles=titles, find=titles.index)
+    page = definitions(
+        "12", ratings=ratings, frequent=torch.arange(3, 20), final=None, usual_bias=1, usual_rich={"lam": 1}
+    )
+    page.fold_in = lambda model, movies, stars, *_: torch.arange(20.0)
+    found = page.recommend({"19": 5, "17": 1}, count=3)
+    assert found == [("18", 18.0), ("16", 16.0), ("15", 15.0)]
