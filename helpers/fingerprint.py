@@ -24,8 +24,8 @@ def normal_form(source: str) -> str:
     return ast.unparse(tree)
 
 
-def imported(source: str, package: str = "") -> set[str]:
-    """The dotted names under `helpers` that `source` imports.
+def imports(source: str, package: str = "") -> set[str]:
+    """The dotted names that `source` imports: modules, and what is taken from them.
 
     package: the dotted package that relative imports start from; "" where there are none.
     """
@@ -39,7 +39,12 @@ def imported(source: str, package: str = "") -> set[str]:
                 parents = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parents, base] if base else parents)
             names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.startswith("helpers.")}
+    return names
+
+
+def imported(source: str, package: str = "") -> set[str]:
+    """Of `imports` those under `helpers`."""
+    return {name for name in imports(source, package) if name.startswith("helpers.")}
 
 
 def helpers_reached(source: str) -> dict[str, str]:
@@ -48,7 +53,7 @@ def helpers_reached(source: str) -> dict[str, str]:
     waiting = imported(source)
     while waiting:
         name = waiting.pop()
-        path = _file(name)
+        path = file_of(name)
         if path is None or name in found:
             continue
         text = path.read_text(encoding="utf-8")
@@ -60,9 +65,10 @@ def helpers_reached(source: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _file(name: str) -> Path | None:
+def file_of(name: str) -> Path | None:
+    """The file of a module of `helpers`; None where the name is none, but a function or class."""
     path = PACKAGE.joinpath(*name.split(".")[1:])
     for candidate in (path / "__init__.py", path.with_suffix(".py")):
         if candidate.is_file():
             return candidate
-    return None  # a function or class, not a module
+    return None

@@ -1,190 +1,103 @@
-"""Long steps of a notebook, kept on disk: `Run.stage` in two halves, the key and the store."""
+"""Long steps of a notebook, kept on disk: where one lies, keeping it, recalling it."""
 
-import dis
 import hashlib
-import inspect
 import json
 import os
+import platform
+import re
 import shutil
-import sys
-import tempfile
-import textwrap
+import uuid
 from collections.abc import Callable
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
+import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from helpers import fingerprint
+from helpers.datasets import store
+from helpers.stage_code import code_key
+from helpers.stage_keys import input_key
+
+FILES = ("result.json", "tensors.safetensors")
+SUMS = "SHA256SUMS"  # as `sha256sum -c` reads it
+HOST = re.sub(r"\W", "", platform.node())[:40]
 
 
-def code_key(function: Callable, stage: str) -> dict[str, str]:
-    """All code and plain values that `function` reaches through its notebook's globals, as JSON-ready text.
+def folder_of(slug: str, name: str, inputs: dict, function: Callable, also: dict) -> Path:
+    """Where the result of function(**inputs) belongs: a name for whatever decides it.
 
-    Decorated functions, closures, defaults and classes of the notebook count.  Raises TypeError where it reaches an
-    object that has no such text (a tensor or a network, say): that belongs in `inputs`.
+    also: more of that, JSON-ready.  Raises TypeError for an input or a global that has no text.
     """
-    walk = _Walk(stage)
-    walk.reach(function, f"{getattr(function, '__name__', type(function).__name__)}()")
-    return dict(sorted(walk.found.items()))
-
-
-class _Walk:
-    """From one function to everything that it reaches: `found` maps a dotted name to text."""
-
-    def __init__(self, stage: str):
-        self.stage = stage
-        self.found: dict[str, str] = {}
-        self.seen: dict[int, str] = {}
-
-    def reach(self, value, name: str) -> None:
-        if name in self.found:
-            return
-        if isinstance(value, type | FunctionType):
-            if id(value) in self.seen:  # under another name, or a recursion
-                self.found[name] = f"as {self.seen[id(value)]}"
-                return
-            self.seen[id(value)] = name
-        self.found[name] = self._text(value, name)
-
-    def _text(self, value, name: str) -> str:
-        module = getattr(value, "__module__", None) or ""
-        if isinstance(value, ModuleType):
-            return json.dumps([value.__name__, fingerprint.helpers_reached(f"import {value.__name__}")])
-        if not hasattr(value, "__qualname__"):
-            return self._plain(value, name)
-        if module.split(".")[0] == "helpers":
-            return json.dumps(fingerprint.helpers_reached(f"import {module}"))
-        for part in ("__wrapped__", "__func__", "__self__"):  # of a decorated function, of a bound method
-            if hasattr(value, part):
-                self.reach(getattr(value, part), f"{name}.{part}")
-        if isinstance(value, FunctionType) and not _library(value.__code__.co_filename):
-            return self._function(value, name)
-        if isinstance(value, type) and not _library(_file(value)):
-            return self._class(value, name)
-        return value.__qualname__  # a library's: the versions are in the key
-
-    def _function(self, value: FunctionType, name: str) -> str:
-        cells = (cell.cell_contents for cell in value.__closure__ or ())
-        inner = dict(zip(value.__code__.co_freevars, cells, strict=True))
-        inner |= {f"default {i}": default for i, default in enumerate(value.__defaults__ or ())}
-        for key, member in (inner | (value.__kwdefaults__ or {})).items():
-            self.reach(member, f"{name}.{key}")
-        space = value.__globals__
-        home = "" if space["__name__"] == "__main__" else space["__name__"] + "."
-        for key in sorted(_globals_read(value.__code__) & set(space)):
-            self.reach(space[key], home + key)
-        return _source(value)
-
-    def _class(self, value: type, name: str) -> str:
-        # Member by member: in a notebook `inspect` finds no source of a class.
-        for i, base in enumerate(value.__bases__):
-            self.reach(base, f"{name}.base {i}")
-        for key, member in vars(value).items():
-            parts = [getattr(member, part, None) for part in ("fget", "fset", "fdel", "func")]
-            for i, part in enumerate([part for part in parts if part] or [member]):
-                function = getattr(part, "__func__", part)
-                made = isinstance(function, FunctionType)
-                if made and inspect.unwrap(function).__code__.co_filename == "<string>":
-                    continue  # a dataclass's, made from the annotations
-                if made or not key.startswith("__"):
-                    self.reach(function, f"{name}.{key}" + f" {i}" * (i > 0))
-        return repr(inspect.get_annotations(value))
-
-    def _plain(self, value, name: str) -> str:
-        if isinstance(value, torch.dtype | torch.device | np.dtype):
-            return str(value)
-        try:
-            return json.dumps(value, sort_keys=True)
-        except TypeError:
-            what = f"stage {self.stage!r} reads {name!r}, a {type(value).__name__}"
-        raise TypeError(f"{what}: pass it through inputs, or make it inside the function")
-
-
-def _library(path: str) -> bool:
-    inside = {"site-packages", "dist-packages"} & set(Path(path).parts)
-    return bool(inside) or path.startswith(str(Path(os.__file__).parent))
-
-
-def _file(value: type) -> str:
-    if value.__module__ == "__main__":
-        return ""
-    return getattr(sys.modules.get(value.__module__), "__file__", None) or os.__file__  # else built in
-
-
-def _source(value: FunctionType) -> str:
-    text = textwrap.dedent(inspect.getsource(value.__code__))  # of the code: `value` would be unwrapped
-    try:
-        return fingerprint.normal_form(text)
-    except SyntaxError:  # a lambda inside a longer statement
-        return text
-
-
-def _globals_read(code: CodeType) -> set[str]:
-    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= _globals_read(constant)
-    return names
-
-
-def input_key(value) -> str:
-    """A digest of one input: number, string, None, list, dict, array, tensor or data set.  Else TypeError."""
-    if hasattr(value, "fingerprint"):
-        return f"data:{value.name}:{value.origin}:{value.fingerprint}"
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().contiguous()
-        head, data = f"tensor {value.dtype} {tuple(value.shape)}", value.view(-1).view(torch.uint8).numpy()
-    elif isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
-        head, data = f"array {value.dtype} {value.shape}", np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-    elif isinstance(value, dict):
-        return json.dumps({str(k): input_key(v) for k, v in value.items()}, sort_keys=True)
-    elif isinstance(value, list | tuple):
-        return json.dumps([input_key(v) for v in value])
-    else:
-        try:
-            return json.dumps(value)
-        except TypeError:
-            raise TypeError(f"an input of a stage cannot be a {type(value).__name__}") from None
-    digest = hashlib.sha256(head.encode())
-    digest.update(data)
-    return digest.hexdigest()
+    key = {"name": name, "inputs": [[k, input_key(v)] for k, v in inputs.items()], "also": also}
+    key["code"] = code_key(function, name, inputs)
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    readable = re.sub(r"[^\w ().,'+-]", "_", name).encode()[:100].decode(errors="ignore")
+    return store.root() / "stages" / slug / f"{readable}-{digest}"
 
 
 def keep(folder: Path, result, note: dict) -> None:
     """Write `result` (nested dicts, lists, numbers, strings, tensors, arrays) and `note` to `folder`, whole or not.
 
-    Raises TypeError for any other member, OSError where the disk refuses.
+    What killed processes left beside it is cleared.  Raises TypeError for any other member, OSError where the disk
+    refuses.
     """
     tensors: dict[str, torch.Tensor] = {}
     tree = _pack(result, tensors)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent))
+    _clear(folder.parent)
+    partial = folder.with_name(f"{folder.name}.{HOST}.{os.getpid()}.{uuid.uuid4().hex[:8]}.partial")
+    partial.mkdir()
     try:
+        text, numbers = (partial / name for name in FILES)
+        text.write_text(json.dumps({"note": note, "tree": tree}))
         try:
-            save_file(tensors, partial / "tensors.safetensors")
+            save_file(tensors, numbers)
         except SafetensorError as error:  # its word for a full disk
             raise OSError(str(error)) from error
-        (partial / "result.json").write_text(json.dumps({"note": note, "tree": tree}))
-        if not folder.exists():
+        shutil.copymode(text, numbers)  # safetensors lets nobody else read
+        (partial / SUMS).write_text("".join(f"{store.checksum(path)}  {path.name}\n" for path in (text, numbers)))
+        try:
             partial.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process was first
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _clear(parent: Path) -> None:
+    """Remove what processes of this computer that are no more left half written."""
+    for path in parent.glob(f"*.{HOST}.*.partial"):
+        pid = path.name.split(".")[-3]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def recall(folder: Path):
-    """(result, note) as `keep` wrote them, or None where there is nothing, or nothing readable."""
-    if not folder.exists():
-        return None
+    """(result, note) as `keep` wrote them, or None where there is nothing, or nothing that can be read now.
+
+    A copy that is not byte for byte what was written is removed; one that memory or rights do not let in stays.
+    """
     try:
-        stored = json.loads((folder / "result.json").read_text())
-        return _unpack(stored["tree"], load_file(folder / "tensors.safetensors")), stored["note"]
-    except Exception:  # a damaged copy counts as none: the step runs again
-        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.is_dir():
+            return None
+        if not _whole(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+        stored = json.loads((folder / FILES[0]).read_text())
+        return _unpack(stored["tree"], load_file(folder / FILES[1])), stored["note"]
+    except (OSError, MemoryError, RuntimeError, SafetensorError):
         return None
+
+
+def _whole(folder: Path) -> bool:
+    try:
+        sums = "".join(f"{store.checksum(folder / name)}  {name}\n" for name in FILES)
+        return (folder / SUMS).read_bytes() == sums.encode()
+    except (FileNotFoundError, IsADirectoryError):
+        return False
 
 
 def as_kept(result):
@@ -196,12 +109,13 @@ def as_kept(result):
 def _pack(value, tensors: dict[str, torch.Tensor]):
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, torch.Tensor | np.ndarray):
+    if type(value) in (np.ndarray, np.memmap) or isinstance(value, torch.Tensor) and value.layout is torch.strided:
         name = f"t{len(tensors)}"
         kind = "tensor" if isinstance(value, torch.Tensor) else "array"
         if isinstance(value, np.ndarray):  # torch takes neither negative strides nor foreign byte orders
             value = torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
-        tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        value = value.detach().resolve_conj().resolve_neg().cpu()
+        tensors[name] = value.clone(memory_format=torch.contiguous_format)
         return {"kept": kind, "name": name}
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
@@ -211,7 +125,8 @@ def _pack(value, tensors: dict[str, torch.Tensor]):
         return [_pack(member, tensors) for member in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"a stage's result cannot hold a {type(value).__name__}")
+    kind = f"{value.layout} tensor" if isinstance(value, torch.Tensor) else type(value).__name__
+    raise TypeError(f"a stage's result cannot hold a {kind}: return numbers, strings, lists, dicts, tensors or arrays")
 
 
 def _unpack(value, tensors: dict[str, torch.Tensor]):

@@ -1,0 +1,169 @@
+"""Compiled code and modules as text, for the keys of stages."""
+
+import dis
+import functools
+import importlib.util
+import inspect
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+
+from helpers import fingerprint
+from helpers.stage_keys import large, plain
+
+HAS_DOCSTRING = 0x4000000  # a flag of code from Python 3.13 on
+BEHIND = {property: ("fget", "fset", "fdel"), functools.cached_property: ("func",)}
+BEHIND |= {staticmethod: ("__func__",), classmethod: ("__func__",), functools.singledispatchmethod: ("dispatcher",)}
+
+
+def is_own(module: str) -> bool:
+    """Whether a module is the reader's (the notebook, files beside it) or of `helpers`: no library's, whose version counts."""
+    top = module.partition(".")[0]
+    if top in ("__main__", "helpers"):
+        return True
+    spec = _spec(top)
+    if spec is None:
+        return not _library(getattr(sys.modules.get(top), "__file__", None) or "")
+    if top in sys.stdlib_module_names and not str(spec.origin).endswith(".py"):  # built in, frozen, or of C code
+        return False
+    return not any(_library(path) for path in [spec.origin or "", *(spec.submodule_search_locations or ())])
+
+
+def _spec(top: str):
+    if top in sys.modules:
+        return getattr(sys.modules[top], "__spec__", None)
+    try:
+        return importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+
+
+def _library(path: str) -> bool:
+    inside = {"site-packages", "dist-packages"} & set(Path(path).parts)
+    return bool(inside) or Path(os.__file__).parent in Path(path).parents
+
+
+def file_of(module: str) -> Path | None:
+    """The file of an own module, loaded or not; None where there is none."""
+    top, *rest = module.split(".")
+    if top == "helpers":
+        return fingerprint.file_of(module)
+    if module in sys.modules:
+        path = getattr(sys.modules[module], "__file__", None)
+        return Path(path) if path and Path(path).is_file() else None
+    spec = _spec(top)
+    found = [Path(spec.origin)] if spec and spec.has_location and not rest else []
+    for folder in spec.submodule_search_locations or () if spec and rest else ():
+        found += [Path(folder, *rest, "__init__.py"), Path(folder, *rest).with_suffix(".py")]
+    return next((path for path in found if path.is_file()), None)
+
+
+def source(path: Path, module: str) -> tuple[str, frozenset[str]]:
+    """The digest of a module's file without comments (of one that is no Python, of its bytes), and what it imports."""
+    return _source(path.read_bytes(), module, path.name)
+
+
+@functools.lru_cache
+def _source(content: bytes, module: str, name: str) -> tuple[str, frozenset[str]]:
+    package = module if name == "__init__.py" else module.rpartition(".")[0]
+    try:
+        text = fingerprint.normal_form(content.decode())
+    except (SyntaxError, ValueError):
+        return fingerprint.digest(content.hex()), frozenset()
+    return fingerprint.digest(text), frozenset(fingerprint.imports(text, package))
+
+
+def memory(module: ModuleType) -> str:
+    """The digest of a module as it is loaded: its functions and plain values; its file may be newer than that."""
+    texts = []
+    for name, value in vars(module).copy().items():
+        if name.startswith("__"):
+            continue
+        if not isinstance(value, type) or value.__module__ == module.__name__:
+            members = vars(value).values() if isinstance(value, type) else [value]
+            parts = [inspect.unwrap(part) for member in members for part in members_of(member) if callable(part)]
+            here = [part for part in parts if isinstance(part, FunctionType) and part.__globals__ is vars(module)]
+            texts += [name, *(code_text(part.__code__) for part in here)]
+        try:
+            texts.append(plain(value, large))
+        except (TypeError, RecursionError):
+            pass
+    return fingerprint.digest("\n".join(texts))
+
+
+def members_of(member) -> list:
+    """The functions behind a property, a static method and their like; else the member itself."""
+    names = next((names for kind, names in BEHIND.items() if isinstance(member, kind)), ())
+    return [part for name in names if (part := getattr(member, name)) is not None] or [member]
+
+
+def unplaced(value) -> str:
+    """`repr` without addresses, which differ from run to run."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+@functools.lru_cache(maxsize=4096)
+def code_text(code: CodeType) -> str:
+    """Compiled code as text: instructions, constants, arguments; no docstring, no position in a file."""
+    head = [code.co_name, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount]
+    head += [code.co_flags & ~HAS_DOCSTRING, code.co_varnames, code.co_freevars, code.co_exceptiontable.hex()]
+    lines = [f"{i.opname} {_constant(i.argval) if i.opcode in dis.hasconst else i.argrepr}" for i in _steps(code)]
+    return "\n".join([repr(head), *lines])
+
+
+def _constant(value) -> str:
+    if isinstance(value, CodeType):
+        return f"code [{code_text(value)}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_constant, value))})"
+    if isinstance(value, frozenset):  # in an order that differs from process to process
+        return f"{{{', '.join(sorted(map(_constant, value)))}}}"
+    return f"{type(value).__name__} {value!r}"
+
+
+def _steps(code: CodeType) -> list[dis.Instruction]:
+    return [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+
+
+def reads(code: CodeType, package: str, local: dict | None = None) -> Iterator[tuple[str, ...]]:
+    """What `code` and the code in it names: ("name", global, attribute …), ("module", module, attribute …), ("set", global)
+    and ("word", attribute or constant).
+
+    package: that of relative imports.  local: the local names that are modules.
+    """
+    steps, local = _steps(code), dict(local or {})
+    for at, step in enumerate(steps):
+        dots = [each.argval for each in _while(steps[at + 1 :], "LOAD_ATTR", "LOAD_METHOD")]
+        after = steps[at + 1].argval if at + 1 < len(steps) and steps[at + 1].opname.startswith("STORE_") else None
+        if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            yield "set", step.argval
+        elif (
+            step.argval in local and step.opname.startswith("LOAD_") and step.opname not in ("LOAD_ATTR", "LOAD_CONST")
+        ):
+            yield "module", *local[step.argval], *dots
+        elif "GLOBAL" in step.opname or step.opname == "LOAD_NAME":
+            yield "name", step.argval, *dots
+        elif step.opname == "IMPORT_NAME":
+            level = steps[at - 2].argval
+            module = importlib.util.resolve_name("." * level + step.argval, package) if level else step.argval
+            yield "module", module
+            local[after] = (module if steps[at - 1].argval else module.partition(".")[0],)
+        elif step.opname == "IMPORT_FROM":
+            yield "module", f"{module}.{step.argval}"
+            yield "module", module, step.argval
+            local[after] = (module, step.argval)
+    for word in {*code.co_names, *(each for each in code.co_consts if isinstance(each, str))}:
+        yield "word", word
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from reads(inner, package, local)
+
+
+def _while(steps: list[dis.Instruction], *names: str) -> Iterator[dis.Instruction]:
+    for step in steps:
+        if step.opname not in names:
+            return
+        yield step
