@@ -217,6 +217,7 @@ class _Walk:
             path, loaded = file_of(each), sys.modules.get(each)
             if f"module {each}" not in self.found and (path or loaded):
                 digest, imported = source(path, each) if path else ("", ())
+                self.docs[f"module {each}"] = path.read_bytes().hex() if path else ""
                 self.found[f"module {each}"] = f"{digest} {memory(loaded) if loaded else ''}"
                 waiting |= {*imported, each.rpartition(".")[0] or each}
         return name

@@ -94,11 +94,8 @@ def _sha256(value: np.ndarray) -> str:
 def settings() -> str:
     """The settings of torch, NumPy and the processor that change what the same code computes, as they are now."""
     found = {name: _setting(name) for name in SETTINGS}
-    for kind in {
-        "cpu",
-        torch.get_default_device().type,
-        getattr(torch.accelerator.current_accelerator(), "type", "cpu"),
-    }:
+    accelerator = torch.accelerator.current_accelerator()
+    for kind in ("cpu", accelerator.type) if accelerator else ("cpu",):
         found[f"autocast {kind}"] = f"{torch.is_autocast_enabled(kind)} {torch.get_autocast_dtype(kind)}"
     found["denormal"] = str(sys.float_info.min / 2)  # 0.0 where the processor flushes them
     found["blas"] = str(sorted({each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}))

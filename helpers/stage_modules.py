@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import sys
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -15,12 +16,13 @@ from helpers import fingerprint
 from helpers.stage_keys import large, plain
 
 HAS_DOCSTRING = 0x4000000  # a flag of code from Python 3.13 on
+CALLED = {"LOAD_GLOBAL": "LOAD_GLOBAL", "LOAD_ATTR": "LOAD_ATTR", "LOAD_METHOD": "LOAD_ATTR"}
 BEHIND = {property: ("fget", "fset", "fdel"), functools.cached_property: ("func",)}
 BEHIND |= {staticmethod: ("__func__",), classmethod: ("__func__",), functools.singledispatchmethod: ("dispatcher",)}
 
 
 def is_own(module: str) -> bool:
-    """Whether a module is the reader's (the notebook, files beside it) or of `helpers`: no library's, whose version counts."""
+    """Whether a module is the reader's (the notebook, a file beside it) or of `helpers`, and no library's."""
     top = module.partition(".")[0]
     if top in ("__main__", "helpers"):
         return True
@@ -109,9 +111,21 @@ def unplaced(value) -> str:
 def code_text(code: CodeType) -> str:
     """Compiled code as text: instructions, constants, arguments; no docstring, no position in a file."""
     head = [code.co_name, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount]
-    head += [code.co_flags & ~HAS_DOCSTRING, code.co_varnames, code.co_freevars, code.co_exceptiontable.hex()]
-    lines = [f"{i.opname} {_constant(i.argval) if i.opcode in dis.hasconst else i.argrepr}" for i in _steps(code)]
-    return "\n".join([repr(head), *lines])
+    steps = _steps(code)
+    offsets = [step.offset for step in steps]
+    lines = [repr([*head, code.co_flags & ~HAS_DOCSTRING, code.co_varnames, code.co_freevars])]
+    for step in steps:
+        detail = step.argrepr or step.arg
+        if step.opcode in dis.hasconst:
+            detail = _constant(code.co_consts[step.arg])
+        elif step.opcode in dis.hasjrel:
+            detail = bisect_left(offsets, step.argval)
+        elif step.opname in CALLED:  # called as a method or not: that depends on the statements around
+            detail = step.argval
+        lines.append(f"{CALLED.get(step.opname, step.opname)} {detail}")
+    for entry in dis.Bytecode(code).exception_entries:
+        lines.append(str([bisect_left(offsets, place) for place in entry[:3]] + [*entry[3:]]))
+    return "\n".join(lines)
 
 
 def _constant(value) -> str:
@@ -125,13 +139,13 @@ def _constant(value) -> str:
 
 
 def _steps(code: CodeType) -> list[dis.Instruction]:
-    return [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    return [step for step in dis.get_instructions(code) if step.opname not in ("EXTENDED_ARG", "PUSH_NULL")]
 
 
 def reads(code: CodeType, package: str, local: dict | None = None) -> Iterator[tuple[str, ...]]:
-    """What `code` and the code in it names: ("name", global, attribute …), ("module", module, attribute …), ("set", global)
-    and ("word", attribute or constant).
+    """What `code` and the code in it names, each with its kind in front.
 
+    ("name", global, attribute …), ("module", module, attribute …), ("set", global), ("word", attribute or constant).
     package: that of relative imports.  local: the local names that are modules.
     """
     steps, local = _steps(code), dict(local or {})
