@@ -13,7 +13,9 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 from collections import OrderedDict
+from dataclasses import replace
 
 import nbformat
 import numpy as np
@@ -22,7 +24,7 @@ import sklearn
 import torch
 from nbclient import NotebookClient
 
-from helpers import fingerprint, stage_keys, stages
+from helpers import fingerprint, stages
 from helpers import run as run_module
 from helpers.datasets import Images
 
@@ -599,12 +601,12 @@ def test_a_library_that_is_used_counts_with_its_version(monkeypatch):
     for name, source in zip(("scipy", "sympy", "PIL"), sources, strict=True):
         before = key(source)
         with monkeypatch.context() as patch:
-            patch.setattr(stage_keys, "_version", lambda module, name=name: "99" if module == name else "1")
+            patch.setattr(stages.keys, "_version", lambda module, name=name: "99" if module == name else "1")
             after = key(source)
         assert name in before["versions of libraries"]
         assert "99" in after["versions of libraries"]
-    assert stage_keys._version("numpy") == np.__version__
-    assert stage_keys._version("sklearn") == sklearn.__version__
+    assert stages.keys._version("numpy") == np.__version__
+    assert sklearn.__version__ in stages.keys._version("sklearn")
 
 
 def test_every_library_that_the_notebooks_compute_with_is_in_the_provenance(start):
@@ -739,8 +741,19 @@ def images(fingerprint="f1", name="mnist", origin="real"):
 
 def test_a_data_set_goes_by_its_name_origin_and_content():
     variants = [images(), images("f2"), images(name="cifar10"), images(origin="stand-in")]
-    assert len({stages.input_key(value) for value in variants}) == 4
+    variants += [replace(images(), train_images=images().train_images[:1]), images(), images(), images()]
+    variants[-3].train_labels[1] = 1  # label noise, in place
+    variants[-2].test_images[1, 0, 1, 1] = 1
+    variants[-1].train_images.numpy()[:] = 1
+    assert len({stages.input_key(value) for value in variants}) == len(variants)
     assert stages.input_key(images()) == stages.input_key(images())
+    assert stages.input_key({"sets": [images()]}) == stages.input_key({"sets": [images()]})
+
+
+def test_the_code_of_a_data_set_counts():
+    one, other = (cell(f"class Own:\n    fingerprint = 'f'\n    def size(self): return {n}")["Own"] for n in (1, 2))
+    keys = [stages.code_key(study, "study", {"x": kind()}) for kind in (one, one, other)]
+    assert keys[0] == keys[1] != keys[2]
 
 
 # ----------------------------------------------------------------------------------------------- keep and recall
@@ -767,6 +780,7 @@ RESULTS = {
     "broadcast": np.broadcast_to(np.arange(3), (2, 3)),
     "other byte order": (np.arange(3, dtype=">f8"), np.arange(3.0)),
     "needs a gradient": (torch.ones(2, requires_grad=True), torch.ones(2)),
+    "conjugated": (COMPLEX.conj(), COMPLEX.conj().resolve_conj()),
     "parameter": (torch.nn.Parameter(torch.ones(2)), torch.ones(2)),
 }
 
@@ -806,7 +820,10 @@ def test_what_comes_back_is_a_copy():
     assert kept[0].sum() == kept[1].sum() == 0
 
 
-@pytest.mark.parametrize("result", [{1, 2}, {1: 2}, {"a": [object()]}, np.array(["a"]), 1j])
+NO_RESULTS = [{1, 2}, {1: 2}, {"a": [object()]}, np.array(["a"]), 1j, torch.eye(2).to_sparse(), np.matrix([[1]])]
+
+
+@pytest.mark.parametrize("result", [*NO_RESULTS, np.ma.array([1, 2], mask=[0, 1])])
 def test_a_result_of_another_kind_is_refused_and_leaves_nothing(result, tmp_path):
     with pytest.raises(TypeError):
         stages.keep(tmp_path / "a", result, {})
@@ -963,6 +980,139 @@ def test_a_damaged_copy_is_computed_again(damage, start, data_root):
     assert same(second["numbers"], first["numbers"])
     assert same(start().stage("draw", {"n": 3}, study), second), "and kept again"
     assert folders(data_root) == [folder.name]
+
+
+def broken_byte(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["result.json", "tensors.safetensors", "SHA256SUMS"])
+def test_one_changed_byte_means_run_again(name, start, data_root):
+    first = start().stage("draw", {"n": 3}, study)
+    (folder,) = (data_root / "stages" / "a_page").iterdir()
+    for at in range(-1, -(folder / name).stat().st_size - 1, -37):
+        broken_byte(folder / name, at)
+        second = start().stage("draw", {"n": 3}, study)
+        assert second["mark"] != first["mark"]
+        assert same(start().stage("draw", {"n": 3}, study), second)
+        first = second
+
+
+@pytest.mark.parametrize("error", [MemoryError, RuntimeError("can't allocate memory"), OSError(12, "no memory")])
+@pytest.mark.parametrize("where", ["load_file", "json.loads", "store.checksum"])
+def test_what_cannot_be_read_now_is_not_removed(where, error, start, data_root, monkeypatch):
+    def short(*_, **__):
+        raise error
+
+    first = start().stage("draw", {"n": 3}, study)
+    run = start()
+    with monkeypatch.context() as patch:
+        patch.setattr(f"helpers.stages.{where}", short)
+        (folder,) = (data_root / "stages" / "a_page").iterdir()
+        assert stages.recall(folder) is None
+    assert same(run.stage("draw", {"n": 3}, study), first)
+
+
+def test_under_a_real_limit_of_memory_an_intact_copy_stays(start, data_root):
+    stages.keep(data_root / "stages" / "a_page" / "big", {"x": torch.zeros(30_000_000)}, {})
+    code = f"""
+import resource
+from pathlib import Path
+from helpers import stages
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 60_000_000, used + 60_000_000))
+print(stages.recall(Path({str(data_root / "stages" / "a_page" / "big")!r})))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "None\n", done.stderr
+    assert stages.recall(data_root / "stages" / "a_page" / "big")[0]["x"].shape == (30_000_000,)
+
+
+WRITER = """
+import os, signal, sys
+from pathlib import Path
+from helpers import stages
+save = stages.save_file
+def half(tensors, path):
+    save(tensors, path)
+    os.kill(os.getpid(), signal.SIGKILL)
+stages.save_file = half
+stages.keep(Path(sys.argv[1]), [1], {})
+"""
+
+
+def test_what_a_killed_writer_left_is_cleared_by_the_next_and_a_living_one_is_not(data_root):
+    parent = data_root / "stages" / "a_page"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", WRITER, str(parent / "draw-1")], check=False)
+    (left,) = parent.iterdir()  # the second cleared what the first had left
+    assert (left / "tensors.safetensors").exists()
+    living = parent / left.name.replace(left.name.split(".")[-3], str(os.getppid()))
+    living.mkdir()
+    stages.keep(parent / "other-2", 1, {})
+    assert sorted(os.listdir(parent)) == sorted([living.name, "other-2"])
+
+
+def test_many_writers_of_one_stage_do_not_disturb_each_other(data_root):
+    parent, failures = data_root / "stages" / "a_page", []
+    gates = [threading.Barrier(4) for _ in range(30)]
+
+    def write():
+        try:
+            for i, gate in enumerate(gates):
+                gate.wait()
+                stages.keep(parent / f"draw-{i}", {"x": torch.zeros(10)}, {})
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(os.listdir(parent)) == 30
+    assert all(stages.recall(folder) for folder in parent.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_who_shares_the_data_root_may_read_what_is_kept(tmp_path):
+    before = os.umask(0o022)
+    try:
+        stages.keep(tmp_path / "a", torch.zeros(2), {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a").iterdir()} == {0o644}
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "ä" * 300, "a/b", "../../out", "a:b?*<>|", "", "."])
+def test_any_name_is_kept_in_one_folder_beside_the_others(name, start, shown, data_root):
+    first = start().stage(name, {"n": 3}, study)
+    assert same(start().stage(name, {"n": 3}, study), first)
+    assert shown[0].startswith(f"*Step “{name}”: reused")
+    assert len(folders(data_root)) == 1
+    assert [path.name for path in data_root.rglob("*.json")] == ["result.json"]
+
+
+def test_names_that_look_alike_on_disk_are_two_stages(start, data_root):
+    marks = {start().stage(name, {"n": 3}, study)["mark"] for name in ("a/b", "a:b", "x" * 300, "x" * 301)}
+    assert len(marks) == len(folders(data_root)) == 4
+
+
+def test_threads_of_the_moment_and_profile_are_in_the_key(start, monkeypatch):
+    marks = [start().stage("draw", {"n": 3}, study)["mark"]]
+    threads, run = torch.get_num_threads(), start()
+    torch.set_num_threads(threads + 1)
+    try:
+        marks.append(run.stage("draw", {"n": 3}, study)["mark"])
+    finally:
+        torch.set_num_threads(threads)
+    monkeypatch.setenv("COURSE_PROFILE", "full")
+    marks.append(start().stage("draw", {"n": 3}, study)["mark"])
+    assert len(set(marks)) == 3
 
 
 def test_a_copy_that_cannot_be_replaced_does_not_stop_the_run(start, data_root):

@@ -15,8 +15,8 @@ from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
 
-from helpers.stage_keys import SCALARS, large, plain, settings, versions
-from helpers.stage_modules import code_text, file_of, is_own, members_of, memory, reads, source, unplaced
+from helpers.stages.keys import SCALARS, large, plain, settings, versions
+from helpers.stages.modules import code_text, file_of, is_own, members_of, memory, reads, source, unplaced
 
 HIDING = (
     eval,
@@ -216,7 +216,7 @@ class _Walk:
                 continue
             path, loaded = file_of(each), sys.modules.get(each)
             if f"module {each}" not in self.found and (path or loaded):
-                digest, imported = source(path, each) if path else ("", ())
+                digest, imported = source(path.read_bytes(), each, path.name) if path else ("", ())
                 self.docs[f"module {each}"] = path.read_bytes().hex() if path else ""
                 self.found[f"module {each}"] = f"{digest} {memory(loaded) if loaded else ''}"
                 waiting |= {*imported, each.rpartition(".")[0] or each}

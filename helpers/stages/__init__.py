@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from helpers.datasets import store
-from helpers.stage_code import code_key
-from helpers.stage_keys import input_key
+from helpers.stages.code import code_key
+from helpers.stages.keys import input_key
 
 FILES = ("result.json", "tensors.safetensors")
 SUMS = "SHA256SUMS"  # as `sha256sum -c` reads it

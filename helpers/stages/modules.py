@@ -1,9 +1,11 @@
 """Compiled code and modules as text, for the keys of stages."""
 
+import contextlib
 import dis
 import functools
 import importlib.util
 import inspect
+import itertools
 import os
 import re
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 from helpers import fingerprint
-from helpers.stage_keys import large, plain
+from helpers.stages.keys import large, plain
 
 HAS_DOCSTRING = 0x4000000  # a flag of code from Python 3.13 on
 CALLED = {"LOAD_GLOBAL": "LOAD_GLOBAL", "LOAD_ATTR": "LOAD_ATTR", "LOAD_METHOD": "LOAD_ATTR"}
@@ -24,52 +26,34 @@ BEHIND |= {staticmethod: ("__func__",), classmethod: ("__func__",), functools.si
 def is_own(module: str) -> bool:
     """Whether a module is the reader's (the notebook, a file beside it) or of `helpers`, and no library's."""
     top = module.partition(".")[0]
-    if top in ("__main__", "helpers"):
-        return True
-    spec = _spec(top)
+    spec = None if top in ("__main__", "helpers") else _spec(top)
     if spec is None:
-        return not _library(getattr(sys.modules.get(top), "__file__", None) or "")
+        return True
     if top in sys.stdlib_module_names and not str(spec.origin).endswith(".py"):  # built in, frozen, or of C code
         return False
-    return not any(_library(path) for path in [spec.origin or "", *(spec.submodule_search_locations or ())])
+    paths = [Path(path) for path in (spec.origin, *(spec.submodule_search_locations or ())) if path]
+    standard = Path(os.__file__).parent
+    return not any({"site-packages", "dist-packages"} & {*path.parts} or standard in path.parents for path in paths)
 
 
-def _spec(top: str):
-    if top in sys.modules:
-        return getattr(sys.modules[top], "__spec__", None)
+def _spec(module: str):
     try:
-        return importlib.util.find_spec(top)
-    except (ImportError, ValueError):
+        return importlib.util.find_spec(module)
+    except Exception:  # none, or its package cannot be imported: the stage will say so
         return None
-
-
-def _library(path: str) -> bool:
-    inside = {"site-packages", "dist-packages"} & set(Path(path).parts)
-    return bool(inside) or Path(os.__file__).parent in Path(path).parents
 
 
 def file_of(module: str) -> Path | None:
     """The file of an own module, loaded or not; None where there is none."""
-    top, *rest = module.split(".")
-    if top == "helpers":
+    if module.partition(".")[0] == "helpers":
         return fingerprint.file_of(module)
-    if module in sys.modules:
-        path = getattr(sys.modules[module], "__file__", None)
-        return Path(path) if path and Path(path).is_file() else None
-    spec = _spec(top)
-    found = [Path(spec.origin)] if spec and spec.has_location and not rest else []
-    for folder in spec.submodule_search_locations or () if spec and rest else ():
-        found += [Path(folder, *rest, "__init__.py"), Path(folder, *rest).with_suffix(".py")]
-    return next((path for path in found if path.is_file()), None)
-
-
-def source(path: Path, module: str) -> tuple[str, frozenset[str]]:
-    """The digest of a module's file without comments (of one that is no Python, of its bytes), and what it imports."""
-    return _source(path.read_bytes(), module, path.name)
+    spec = _spec(module)
+    return Path(spec.origin) if spec and spec.has_location and Path(spec.origin).is_file() else None
 
 
 @functools.lru_cache
-def _source(content: bytes, module: str, name: str) -> tuple[str, frozenset[str]]:
+def source(content: bytes, module: str, name: str) -> tuple[str, frozenset[str]]:
+    """The digest of a module's file without comments (of one that is no Python, of its bytes), and what it imports."""
     package = module if name == "__init__.py" else module.rpartition(".")[0]
     try:
         text = fingerprint.normal_form(content.decode())
@@ -79,20 +63,16 @@ def _source(content: bytes, module: str, name: str) -> tuple[str, frozenset[str]
 
 
 def memory(module: ModuleType) -> str:
-    """The digest of a module as it is loaded: its functions and plain values; its file may be newer than that."""
+    """The digest of a module as it is loaded, its functions and plain values: its file may be newer than that."""
     texts = []
-    for name, value in vars(module).copy().items():
-        if name.startswith("__"):
-            continue
-        if not isinstance(value, type) or value.__module__ == module.__name__:
-            members = vars(value).values() if isinstance(value, type) else [value]
-            parts = [inspect.unwrap(part) for member in members for part in members_of(member) if callable(part)]
-            here = [part for part in parts if isinstance(part, FunctionType) and part.__globals__ is vars(module)]
-            texts += [name, *(code_text(part.__code__) for part in here)]
-        try:
-            texts.append(plain(value, large))
-        except (TypeError, RecursionError):
-            pass
+    for name, value in [*vars(module).items()]:
+        members = vars(value).values() if isinstance(value, type) and value.__module__ == module.__name__ else [value]
+        for part in [inspect.unwrap(part) for member in members for part in members_of(member) if callable(part)]:
+            if isinstance(part, FunctionType) and part.__globals__ is vars(module):
+                texts.append(f"{name} {code_text(part.__code__)}")
+        if not name.startswith("__"):
+            with contextlib.suppress(TypeError, RecursionError):
+                texts.append(f"{name} {plain(value, large)}")
     return fingerprint.digest("\n".join(texts))
 
 
@@ -150,7 +130,7 @@ def reads(code: CodeType, package: str, local: dict | None = None) -> Iterator[t
     """
     steps, local = _steps(code), dict(local or {})
     for at, step in enumerate(steps):
-        dots = [each.argval for each in _while(steps[at + 1 :], "LOAD_ATTR", "LOAD_METHOD")]
+        dots = [each.argval for each in itertools.takewhile(_is_attribute, steps[at + 1 :])]
         after = steps[at + 1].argval if at + 1 < len(steps) and steps[at + 1].opname.startswith("STORE_") else None
         if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
             yield "set", step.argval
@@ -176,8 +156,5 @@ def reads(code: CodeType, package: str, local: dict | None = None) -> Iterator[t
             yield from reads(inner, package, local)
 
 
-def _while(steps: list[dis.Instruction], *names: str) -> Iterator[dis.Instruction]:
-    for step in steps:
-        if step.opname not in names:
-            return
-        yield step
+def _is_attribute(step: dis.Instruction) -> bool:
+    return step.opname in ("LOAD_ATTR", "LOAD_METHOD")

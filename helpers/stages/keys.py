@@ -2,6 +2,7 @@
 
 import dataclasses
 import decimal
+import functools
 import hashlib
 import sys
 from collections import Counter, OrderedDict
@@ -115,12 +116,9 @@ def versions(modules: set[str]) -> str:
     return str({name: _version(name) for name in sorted(modules - sys.stdlib_module_names)})
 
 
+@functools.cache
 def _version(module: str) -> str:
     try:
         return metadata.version(module)
-    except metadata.PackageNotFoundError:  # a distribution by another name: PIL, sklearn
-        return str(getattr(sys.modules.get(module), "__version__", "")) or _by_content(module)
-
-
-def _by_content(module: str) -> str:
-    return str([metadata.version(name) for name in sorted(metadata.packages_distributions().get(module, []))])
+    except metadata.PackageNotFoundError:  # its distribution has another name: PIL, sklearn
+        return str([metadata.version(name) for name in sorted(metadata.packages_distributions().get(module, []))])
