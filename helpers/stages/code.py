@@ -15,6 +15,7 @@ from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
 
+from helpers import device
 from helpers.stages.keys import SCALARS, large, plain, settings, versions
 from helpers.stages.modules import code_text, file_of, is_own, members_of, memory, reads, source, unplaced
 
@@ -57,6 +58,7 @@ def code_key(function: Callable, stage: str, inputs: dict | None = None) -> dict
     """
     walk = _Walk(stage)
     walk.reach(function, f"{getattr(function, '__name__', type(function).__name__)}()")
+    walk.reach(device.own_generators, "random numbers")
     for name, value in (inputs or {}).items():
         walk.reach(type(value), f"class of {name}")
     docs = {f"docstring of {name}": text for name, text in walk.docs.items() if walk.reads_docs}

@@ -102,6 +102,8 @@ def code_text(code: CodeType) -> str:
             detail = bisect_left(offsets, step.argval)
         elif step.opname in CALLED:  # called as a method or not: that depends on the statements around
             detail = step.argval
+        if step.opname == "STORE_NAME" and step.argval == "__firstlineno__":  # of a class, from Python 3.13 on
+            lines.pop()
         lines.append(f"{CALLED.get(step.opname, step.opname)} {detail}")
     for entry in dis.Bytecode(code).exception_entries:
         lines.append(str([bisect_left(offsets, place) for place in entry[:3]] + [*entry[3:]]))
