@@ -447,6 +447,7 @@ PAIRS = {  # source → the same with another result
     "comprehension": ("def study(x):\n    return [i + 1 for i in range(x)]", ("i + 1", "i - 1")),
     "keyword of a call": ("def g(a=1, b=2): return a - b\ndef study(x):\n    return g(a=x)", ("a=x", "b=x")),
     "nested default": ("def study(x):\n    def g(y=1): return y\n    return g()", ("y=1", "y=2")),
+    "lists in lists": ("def study(x):\n    return [x, [x]]", ("[x, [x]]", "[[x, x]]")),
     "operator": ("def study(x):\n    return x + 2", ("+", "-")),
     "comparison": ("def study(x):\n    return x < 3", ("<", "<=")),
     "f-string": ("def study(x):\n    return f'{x!r}'", ("!r", "!r:>5")),
@@ -558,18 +559,30 @@ def test_own_modules_count(source, changed, loaded, tmp_path, monkeypatch):
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_an_own_module_that_is_changed_in_memory_or_on_disk_counts(tmp_path, monkeypatch):
+TOOLS = "RATE = 1\ndef f():\n    return 1\nclass A:\n    def g(self):\n        return 1\n"
+IN_MEMORY = {
+    "value": lambda tools: setattr(tools, "RATE", 2),
+    "function": lambda tools: exec("def f():\n    return 2", vars(tools)),
+    "method": lambda tools: exec("def g(self):\n    return 2\nA.g = g\ndel g", vars(tools)),
+    "function of another": lambda tools: setattr(tools, "f", lambda: 2),
+}
+
+
+@pytest.mark.parametrize("read", ["getattr(t, 'f')()", "t.f()"])
+@pytest.mark.parametrize("change", [*IN_MEMORY, "file"])
+def test_an_own_module_that_is_changed_in_memory_or_on_disk_counts(change, read, tmp_path, monkeypatch):
+    """The file may be newer than what is loaded: what the one computes is not kept for the other."""
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "tools_in_memory.py").write_text("RATE = 1\ndef f():\n    return RATE\n")
-    names = cell("import tools_in_memory as t\ndef study(x):\n    return t.f()\n")
-    keys = [stages.code_key(names["study"], "s")]
-    names["t"].RATE = 2
-    keys.append(stages.code_key(names["study"], "s"))
-    names["t"].f = lambda: 3
-    keys.append(stages.code_key(names["study"], "s"))
-    (tmp_path / "tools_in_memory.py").write_text("RATE = 4\ndef f():\n    return RATE\n")  # not yet what runs
-    keys.append(stages.code_key(names["study"], "s"))
-    assert len({str(each) for each in keys}) == 4
+    (tmp_path / "tools_in_memory.py").write_text(TOOLS)
+    names = cell(f"import tools_in_memory as t\ndef study(x):\n    return {read}\n")
+    before = [stages.code_key(names["study"], "s") for _ in "12"]
+    if change == "file":
+        (tmp_path / "tools_in_memory.py").write_text(TOOLS + "NEW = 1\n")
+    else:
+        IN_MEMORY[change](names["t"])
+    after = stages.code_key(names["study"], "s")
+    del sys.modules["tools_in_memory"]
+    assert before[0] == before[1] != after
 
 
 @pytest.mark.parametrize(
@@ -655,58 +668,71 @@ def test_autocast_is_in_the_key():
 ARANGE, COMPLEX = torch.arange(6.0), torch.tensor([1 + 2j, 3 - 4j])
 LOOP = []
 LOOP.append(LOOP)
-DIFFERENT = [
-    *(None, True, 1, 1.5, "1", [], [1], [[1]], {}, {"a": 1}, {"a": 2}, {"b": 1}, float("nan")),
-    *(ARANGE, -ARANGE, ARANGE.double(), ARANGE.int(), ARANGE.bfloat16(), ARANGE.bool(), ARANGE.reshape(2, 3)),
-    *(ARANGE.reshape(3, 2), ARANGE.reshape(2, 3).T, ARANGE[:0], ARANGE[:0].reshape(0, 3), ARANGE[1]),
-    *(ARANGE.numpy(), np.float32(1), np.ones(0), np.ones((0, 3)), np.ones(3, ">f8"), np.ones(3)),
-    *(np.array(["a", "b"]), np.array(["a", "c"]), np.array(["2026-01-01"], "M8[D]")),
-    *(torch.zeros(2), torch.zeros(2, dtype=torch.int32), np.zeros(2, np.float32), np.zeros(2, np.int32)),
-    *(
-        torch.zeros(2, requires_grad=True),
-        torch.nn.Parameter(torch.zeros(2)),
-        0,
-        0.0,
-        -0.0,
-        False,
-        "",
-        (),
-        (1,),
-        [(1,)],
-    ),
-    *(
-        {1: 2},
-        {"1": 2},
-        {True: 2},
-        {"a": 1, "b": 2},
-        {"b": 2, "a": 1},
-        [1, [2, 3]],
-        [[1, 2], 3],
-        "[]",
-        "None",
-        ["1, 2"],
-    ),
-    *(["1", "2"], OrderedDict(a=1), np.float64(1), np.int64(1), np.array(1), np.array(1.0), np.matrix([[1.0]]), 2**70),
-    *(
-        COMPLEX,
-        COMPLEX.conj(),
-        COMPLEX.conj().imag,
-        np.array([[1.0]]),
-        torch.float32,
-        torch.float64,
-        torch.device("cpu"),
-    ),
-    *(torch.eye(3), torch.eye(3).to_sparse(), torch.eye(3).to_sparse_csr(), torch.eye(3).to_sparse_csc()),
-    *((2 * torch.eye(3)).to_sparse(), (2 * torch.eye(3)).to_sparse_csr(), torch.eye(3)[:, [1, 0, 2]].to_sparse()),
-    torch.sparse_coo_tensor([[0, 0]], [1.0, 2.0], (3,)),
-    torch.sparse_coo_tensor([[0]], [3.0], (3,)),
-    *(np.ma.array([1, 2], mask=mask) for mask in ([0, 0], [0, 1], [1, 0])),
-    np.ma.array([1, 3], mask=[0, 1], fill_value=7),
-]
 
 
+def different():
+    return [
+        *(None, True, 1, 1.5, "1", [], [1], [[1]], {}, {"a": 1}, {"a": 2}, {"b": 1}, float("nan")),
+        *(ARANGE, -ARANGE, ARANGE.double(), ARANGE.int(), ARANGE.bfloat16(), ARANGE.bool(), ARANGE.reshape(2, 3)),
+        *(ARANGE.reshape(3, 2), ARANGE.reshape(2, 3).T, ARANGE[:0], ARANGE[:0].reshape(0, 3), ARANGE[1]),
+        *(ARANGE.numpy(), np.float32(1), np.ones(0), np.ones((0, 3)), np.ones(3, ">f8"), np.ones(3)),
+        *(np.array(["a", "b"]), np.array(["a", "c"]), np.array(["2026-01-01"], "M8[D]")),
+        *(torch.zeros(2), torch.zeros(2, dtype=torch.int32), np.zeros(2, np.float32), np.zeros(2, np.int32)),
+        *(
+            torch.zeros(2, requires_grad=True),
+            torch.nn.Parameter(torch.zeros(2)),
+            0,
+            0.0,
+            -0.0,
+            False,
+            "",
+            (),
+            (1,),
+            [(1,)],
+        ),
+        *(
+            {1: 2},
+            {"1": 2},
+            {True: 2},
+            {"a": 1, "b": 2},
+            {"b": 2, "a": 1},
+            [1, [2, 3]],
+            [[1, 2], 3],
+            "[]",
+            "None",
+            ["1, 2"],
+        ),
+        *(
+            ["1", "2"],
+            OrderedDict(a=1),
+            np.float64(1),
+            np.int64(1),
+            np.array(1),
+            np.array(1.0),
+            np.matrix([[1.0]]),
+            2**70,
+        ),
+        *(
+            COMPLEX,
+            COMPLEX.conj(),
+            COMPLEX.conj().imag,
+            np.array([[1.0]]),
+            torch.float32,
+            torch.float64,
+            torch.device("cpu"),
+        ),
+        *(torch.eye(3), torch.eye(3).to_sparse(), torch.eye(3).to_sparse_csr(), torch.eye(3).to_sparse_csc()),
+        *((2 * torch.eye(3)).to_sparse(), (2 * torch.eye(3)).to_sparse_csr(), torch.eye(3)[:, [1, 0, 2]].to_sparse()),
+        torch.sparse_coo_tensor([[0, 0]], [1.0, 2.0], (3,)),
+        torch.sparse_coo_tensor([[0]], [3.0], (3,)),
+        *(np.ma.array([1, 2], mask=mask) for mask in ([0, 0], [0, 1], [1, 0])),
+        np.ma.array([1, 3], mask=[0, 1], fill_value=7),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
 def test_inputs_that_differ_have_different_keys():
-    keys = [stages.input_key(value) for value in DIFFERENT]
+    keys = [stages.input_key(value) for value in different()]
     assert len(set(keys)) == len(keys)
 
 

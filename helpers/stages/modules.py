@@ -68,7 +68,7 @@ def memory(module: ModuleType) -> str:
     for name, value in [*vars(module).items()]:
         members = vars(value).values() if isinstance(value, type) and value.__module__ == module.__name__ else [value]
         for part in [inspect.unwrap(part) for member in members for part in members_of(member) if callable(part)]:
-            if isinstance(part, FunctionType) and part.__globals__ is vars(module):
+            if isinstance(part, FunctionType) and is_own(part.__globals__.get("__name__", "")):
                 texts.append(f"{name} {code_text(part.__code__)}")
         if not name.startswith("__"):
             with contextlib.suppress(TypeError, RecursionError):
