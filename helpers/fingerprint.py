@@ -24,8 +24,8 @@ def normal_form(source: str) -> str:
     return ast.unparse(tree)
 
 
-def imported(source: str, package: str = "") -> set[str]:
-    """The dotted names under `helpers` that `source` imports.
+def imports(source: str, package: str = "") -> set[str]:
+    """The dotted names that `source` imports: modules, and what is taken from them.
 
     package: the dotted package that relative imports start from; "" where there are none.
     """
@@ -39,7 +39,12 @@ def imported(source: str, package: str = "") -> set[str]:
                 parents = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parents, base] if base else parents)
             names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.startswith("helpers.")}
+    return names
+
+
+def imported(source: str, package: str = "") -> set[str]:
+    """Of `imports` those under `helpers`."""
+    return {name for name in imports(source, package) if name.startswith("helpers.")}
 
 
 def helpers_reached(source: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import json
 import math
 import os
 import platform
@@ -19,7 +18,7 @@ from helpers.formulas import displays
 
 PROFILES = ("quick", "full")
 NEEDS = ("anything", "real", "full", "real+full")
-LIBRARIES = ("numpy", "torch", "torchvision", "scikit-learn", "matplotlib")
+LIBRARIES = ("numpy", "scipy", "torch", "torchvision", "scikit-learn", "sympy", "matplotlib")
 SIGNS = {"holds": "✔", "fails": "✘", "not judged": "○"}
 
 
@@ -132,26 +131,22 @@ class Run:
     def stage(self, name: str, inputs: dict, function: Callable):
         """function(**inputs), from disk where the same call has been made before; the page says so.
 
-        The key: the code and plain values that `function` reaches, inputs, seed, data, versions, threads, device.
+        The key: the code and plain values that `function` reaches, inputs, seed, data, profile, versions, settings,
+        threads, device.  Raises TypeError, with the remedy, where it reads what has no place in a key.
         Inside, the global generators are seeded from (seed, name); afterwards they stand as before.
         Returns nested dicts and lists of numbers, strings, tensors (CPU) and arrays; tuples come back as lists.
         """
-        key = {
-            "code": stages.code_key(function, name),
-            "inputs": {k: stages.input_key(v) for k, v in inputs.items()},
-            "seed": self.seed,
-            "data": self._digests,
-            "where": [self.provenance[k] for k in ("versions", "threads", "device")],
-        }
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-        folder = store.root() / "stages" / self.slug / f"{name}-{digest[:16]}"
+        seed = int(hashlib.sha256(f"{self.seed} {name}".encode()).hexdigest()[:8], 16)
+        where = [self.provenance[k] for k in ("versions", "threads", "device")]
+        also = {"seeds": [self.seed, seed], "data": self._digests, "profile": self.profile, "where": where}
+        folder = stages.folder_of(self.slug, name, inputs, function, also)
         if found := stages.recall(folder):
             result, note = found
             self._reused_seconds += note["seconds"]
             display(Markdown(f"*Step “{name}”: reused, computed on {note['date']} in {note['seconds']:.0f} s.*"))
             return result
         began = time.perf_counter()
-        with device.own_generators(int(hashlib.sha256(f"{self.seed} {name}".encode()).hexdigest()[:8], 16)):
+        with device.own_generators(seed):
             result = function(**inputs)
         note = {"seconds": time.perf_counter() - began, "date": self.provenance["date"]}
         try:

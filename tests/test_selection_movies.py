@@ -12,7 +12,7 @@ from scipy import sparse
 from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from helpers.datasets import standins
+from helpers.datasets import movielens_standin
 from helpers.press.definitions import definitions
 
 
@@ -135,7 +135,7 @@ def test_11_settings_are_chosen_on_likes_hidden_inside_and_the_best_wins():
         return choose(train, draws, rng)
 
     page.hide_one, page.choose = hiding, choosing
-    Y = page.table_of_likes(standins.movielens())
+    Y = page.table_of_likes(movielens_standin.ratings())
     found = page.measure(Y.indices, Y.indptr, Y.shape, 2, 1, 0)
     for k, (outer, inner) in enumerate(zip(fits[0::2], fits[1::2], strict=True)):
         assert (outer[0] != Y).nnz == 0
