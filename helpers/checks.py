@@ -195,3 +195,14 @@ def in_range(**parameters: tuple) -> None:
         for member in members:
             if isinstance(member, bool) or not isinstance(member, int | float) or not low <= member <= high:
                 raise ValueError(f"{name} = {value!r} is outside {low:g} … {high:g}: choose a value within")
+
+
+def at_least(**counts: tuple[int, int]) -> None:
+    """Refuse data that are too few for a page: at_least(users=(2, 100)) raises ValueError with numbers and remedy.
+
+    Each value is (how many there are, how many the page needs); blanks of a name are written as underscores.
+    """
+    for name, (there, needed) in counts.items():
+        if there < needed:
+            few = f"at least {needed:,} {name.replace('_', ' ')}, and there are {there:,}"
+            raise ValueError(f'this page needs {few}: get the whole data set ("make data"), or pass data="standin"')

@@ -1,6 +1,7 @@
 """The course's figures: one style, colour-blind-safe, deterministic.  Each function returns its Axes."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -32,6 +33,8 @@ _STYLE = {
 def use_style() -> None:
     """Set the course's style, and make notebooks keep figures as SVG, or as PNG where `picture` marked them."""
     plt.rcParams.update(_STYLE)
+    # A title in a script that the font lacks shows boxes; a warning besides would be an error of the book.
+    warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support")
     plt.rcParams["axes.prop_cycle"] = plt.cycler(color=PALETTE)
     shell = get_ipython()
     if shell is None:

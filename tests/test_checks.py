@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from helpers import checks
-from helpers.checks import CheckFailed, coverage, equation, finite_differences, in_range, largest_error
+from helpers.checks import CheckFailed, at_least, coverage, equation, finite_differences, in_range, largest_error
 from helpers.formulas import Unreadable
 
 POINTS = [(x,) for x in np.linspace(-2, 2, 9)]
@@ -309,3 +309,10 @@ def test_what_is_out_of_range_is_named(value):
 def test_an_empty_list_is_named(nothing):
     with pytest.raises(ValueError, match="sizes is empty: give at least one value from 1 to 100"):
         in_range(sizes=(nothing, 1, 100))
+
+
+def test_too_few_are_named_and_enough_pass():
+    at_least(users=(100, 100), movies=(5_000, 300))
+    needed = r'^this page needs at least 1,000 rated movies, and there are 999: .* or pass data="standin"$'
+    with pytest.raises(ValueError, match=needed):
+        at_least(users=(100, 100), rated_movies=(999, 1_000), ratings=(0, 1))
