@@ -64,7 +64,8 @@ def execute(task: Task) -> Outcome:
     """Run one task in this process, under the thread count that the environment holds."""
     began, error, notebook, found, before = time.perf_counter(), "", None, None, dict(os.environ)
     partial = task.output.with_name(f".{os.getpid()}.{task.output.name}")  # another process may run the same task
-    os.environ |= {"COURSE_PROFILE": task.profile, "TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    os.environ |= {"COURSE_PROFILE": task.profile, "COURSE_STRICT": "1"}  # strict: a name recorded twice is an error
+    os.environ |= {"TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     try:
         task.output.parent.mkdir(parents=True, exist_ok=True)
         task.output.unlink(missing_ok=True)
