@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NOTEBOOKS ?=
 
-.PHONY: book test run data bench clean
+.PHONY: book test run lab data bench clean
 
 # The rendered book, at build/html/index.html; installs book/requirements.txt only.
 book: $(VENV)/book.installed
@@ -18,6 +18,10 @@ test: $(VENV)/full.installed
 # Execute notebooks with the quick profile, NOTEBOOKS="03 02" or all.
 run: $(VENV)/full.installed
 	$(BIN)/python -m helpers run $(NOTEBOOKS)
+
+# JupyterLab in notebooks/, with everything installed; NOTEBOOKS=02 opens that one.
+lab: $(VENV)/full.installed
+	cd notebooks && "$(CURDIR)/$(BIN)/jupyter" lab $(NOTEBOOKS:%=%*.ipynb)
 
 # Fetch the real data sets: the one target that uses the network for more than packages.
 data: $(VENV)/full.installed

@@ -45,7 +45,11 @@ def start(slug: str, *, seed: int, data: str = "auto") -> "Run":
 
 
 class Run:
-    """What one execution used, measured, said and claimed."""
+    """What one execution used, measured, said and claimed.
+
+    A cell may run again: a name recorded and a text claimed before are replaced.  Where $COURSE_STRICT is set, as the
+    press does, every cell runs once, and a second one is an error of the page's.
+    """
 
     def __init__(self, slug: str, profile: str, seed: int):
         """slug, profile, seed: as `start` checked them."""
@@ -55,6 +59,7 @@ class Run:
         self.timings: dict[str, float] = {}
         self.details: dict[str, dict] = {}
         self.claims: list[dict] = []
+        self._strict = bool(os.environ.get("COURSE_STRICT"))
         self._digests: dict[str, str] = {}
         self._reused_seconds = 0.0
         self._began = time.perf_counter()
@@ -93,20 +98,23 @@ class Run:
         return all(o != "stand-in" for name, o in self.data.items() if not name.startswith("standin"))
 
     def record(self, name: str, value, *, interval=None, n=None, seeds=None, reported=None, timing=False):
-        """Keep a scalar under `name` and return it as a Python number.
+        """Keep a scalar under `name`, in place of an earlier one, and return it as a Python number.
 
         interval: (low, high), 95 %.  n: examples behind the value.  seeds: how many were averaged.
         reported: what the original homework reported, a number or words.  timing: it depends on the clock.
-        Raises ValueError for a name used before or a value that is not finite, TypeError for what is no scalar.
+        Raises ValueError for a value that is not finite or, in the press, a name used before, TypeError for no scalar.
         """
-        if name in self.metrics or name in self.timings:
-            raise ValueError(f"{name} is recorded already")
+        if self._strict and (name in self.metrics or name in self.timings):
+            raise ValueError(f"{name} is recorded already: give every number a name of its own")
         number = _number(name, value)
         given = {"interval": interval, "n": n, "seeds": seeds, "reported": reported}
         detail = {key: _detail(name, key, content) for key, content in given.items() if content is not None}
-        (self.timings if timing else self.metrics)[name] = number
-        if detail:
-            self.details[name] = detail
+        places = (self.timings, self.metrics) if timing else (self.metrics, self.timings)
+        for place, content in zip((*places, self.details), (number, None, detail or None), strict=True):
+            if content is None:
+                place.pop(name, None)
+            else:
+                place[name] = content
         return number
 
     def say(self, markdown: str) -> None:
@@ -114,18 +122,23 @@ class Run:
         display(Markdown(markdown))
 
     def claim(self, text: str, holds, evidence: str, needs: str = "anything") -> None:
-        """Show a claim with its verdict and evidence, and keep it; where it fails, `finish` raises.
+        """Show a claim with its verdict and evidence, and keep it under its text; where it fails, `finish` raises.
 
         needs: what must be true before it is judged: "anything", "real" (data), "full" (profile) or "real+full".
+        Raises ValueError for other needs and, in the press, for a text claimed before.
         """
         if needs not in NEEDS:
             raise ValueError(f"needs = {needs!r}: choose one of {', '.join(NEEDS)}")
+        texts = [claim["text"] for claim in self.claims]
+        place = texts.index(text) if text in texts else len(texts)
+        if self._strict and place < len(texts):
+            raise ValueError(f"claimed already: {text!r}: give every claim a text of its own")
         judged = ("real" not in needs or self.on_real_data) and ("full" not in needs or self.profile == "full")
         verdict = ("holds" if bool(holds) else "fails") if judged else "not judged"
-        self.claims.append({"text": text, "verdict": verdict, "evidence": evidence})
+        self.claims[place : place + 1] = [{"text": text, "verdict": verdict, "evidence": evidence}]
         wants = {"real": "real data", "full": "the full profile", "real+full": "the full profile on real data"}
         mark = SIGNS[verdict] if judged else f"{SIGNS[verdict]} *not judged here (needs {wants[needs]})*"
-        anchor = f'<span id="claim-{len(self.claims)}"></span>'
+        anchor = f'<span id="claim-{place + 1}"></span>'
         display(Markdown(f"{anchor}**{mark}** **Claim.** {text}\n\n*Evidence:* {evidence}"))
 
     def stage(self, name: str, inputs: dict, function: Callable):

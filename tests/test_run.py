@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import math
 import platform
 import random
 import re
@@ -182,6 +183,34 @@ def test_a_claim_with_other_needs_is_refused(start):
     assert run.claims == []
 
 
+def test_a_claim_that_was_repaired_counts_as_repaired_and_keeps_its_place(start, shown):
+    run = start()
+    run.claim("A.", False, "0 of 2")
+    run.claim("B.", True, "")
+    with pytest.raises(ClaimFailed, match=r"does not hold: A\.$"):
+        run.finish()
+    run.claim("A.", True, "2 of 2")
+    assert shown[-1].startswith('<span id="claim-1"></span>**✔** **Claim.** A.')
+    run.claim("C.", True, "")
+    assert shown[-1].startswith('<span id="claim-3"></span>')
+    run.finish()
+    run.finish()
+    assert shown[-1][MIME]["claims"] == [
+        {"text": "A.", "verdict": "holds", "evidence": "2 of 2"},
+        {"text": "B.", "verdict": "holds", "evidence": ""},
+        {"text": "C.", "verdict": "holds", "evidence": ""},
+    ]
+
+
+def test_the_press_takes_a_claim_once(start, monkeypatch):
+    monkeypatch.setenv("COURSE_STRICT", "1")
+    run = start()
+    run.claim("A.", False, "")
+    with pytest.raises(ValueError, match=re.escape("claimed already: 'A.': give every claim a text of its own")):
+        run.claim("A.", True, "")
+    assert [claim["verdict"] for claim in run.claims] == ["fails"]
+
+
 def test_finish_shows_the_record_before_it_raises(start, shown):
     run = start(use=[images("real")])
     for text, holds, needs in (
@@ -270,12 +299,38 @@ def test_a_detail_that_is_refused_leaves_no_half_record(details, message, start)
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("second", [True, False])
-def test_a_name_is_recorded_once(first, second, start):
+def test_the_press_takes_a_name_once(first, second, start, monkeypatch):
+    monkeypatch.setenv("COURSE_STRICT", "1")
     run = start()
     run.record("x", 1, timing=first)
-    with pytest.raises(ValueError, match="x is recorded already"):
+    with pytest.raises(ValueError, match="x is recorded already: give every number a name of its own"):
         run.record("x", 2, timing=second)
     assert run.metrics | run.timings == {"x": 1}
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("second", [True, False])
+def test_an_editor_takes_a_name_again_and_the_last_value_counts(first, second, start):
+    run = start()
+    run.record("x", 1, n=7, timing=first)
+    run.record("y", 3, timing=first)
+    assert run.record("x", 2, timing=second) == 2
+    assert run.details == {}
+    kept, other = (run.timings, run.metrics) if second else (run.metrics, run.timings)
+    assert kept["x"] == 2
+    assert "x" not in other
+    assert run.metrics | run.timings == {"x": 2, "y": 3}
+    run.record("x", 0, n=0, timing=second)
+    assert kept["x"] == 0
+    assert run.details == {"x": {"n": 0}}
+
+
+def test_a_value_that_is_refused_leaves_the_old_one(start):
+    run = start()
+    run.record("x", 1, n=7)
+    with pytest.raises(ValueError, match="x is nan"):
+        run.record("x", math.nan)
+    assert (run.metrics, run.details) == ({"x": 1}, {"x": {"n": 7}})
 
 
 # ------------------------------------------------------------------------------------------------------ the record

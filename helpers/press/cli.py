@@ -21,6 +21,11 @@ class Group(click.Group):
             return super().invoke(ctx)
         except (Refused, OSError, ValueError) as fault:
             raise click.ClickException(str(fault)) from fault
+        except ModuleNotFoundError as fault:
+            if str(fault.name).split(".")[0] == "helpers":
+                raise
+            remedy = 'run "make run", which installs it, or "pip install -r requirements.txt -c requirements.lock"'
+            raise click.ClickException(f"{fault.name} is not in this environment: {remedy}") from fault
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

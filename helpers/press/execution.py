@@ -67,6 +67,7 @@ def execute(task: Task, position: int = 0) -> Outcome:
     partial = task.output.with_name(f".{os.getpid()}.{task.output.name}")  # another process may run the same task
     os.environ |= {
         "COURSE_PROFILE": task.profile,
+        "COURSE_STRICT": "1",  # a name recorded twice is an error
         "COURSE_PAGE": str(task.source),
         "TQDM_DISABLE": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
