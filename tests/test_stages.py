@@ -254,10 +254,11 @@ def test_a_global_and_a_closure_variable_of_one_name_both_count(old, new):
 
 
 @pytest.mark.parametrize(("old", "new"), [("size = 1", "size = 3"), ("size = 2", "size = 3")])
-def test_globals_of_one_name_in_two_files_both_count(old, new):
+@pytest.mark.parametrize("module", ["tools", "__main__"])
+def test_globals_of_one_name_in_two_files_both_count(old, new, module):
     def keys(page, tools):
         names = cell(page)
-        names["helper"] = cell(tools, "tools")["helper"]
+        names["helper"] = cell(tools, module)["helper"]
         return stages.code_key(names["study"], "study")
 
     page = "size = 1\ndef study(x):\n    return size * helper(x)\n"
@@ -352,6 +353,11 @@ PAIRS = {  # source → the same with another result
         "import dataclasses\n@dataclasses.dataclass\nclass Row:\n    a: int = dataclasses.field(compare=True)\n"
         "def study(x):\n    return Row(1) == Row(2)",
         ("compare=True", "compare=False"),
+    ),
+    "metadata of a field": (
+        "import dataclasses\n@dataclasses.dataclass\nclass Row:\n    a: int = dataclasses.field(metadata={'unit': 1})\n"
+        "def study(x):\n    return dataclasses.fields(Row)[0].metadata['unit']",
+        ("1}", "2}"),
     ),
     "dunder data": ("class A:\n    __rate__ = 1\ndef study(x):\n    return A.__rate__", ("= 1", "= 2")),
     "slots": ("class A:\n    __slots__ = ('a',)\ndef study(x):\n    return A.__slots__", ("('a',)", "('b',)")),
@@ -723,6 +729,10 @@ def different():
         *(torch.eye(3), torch.eye(3).to_sparse(), torch.eye(3).to_sparse_csr(), torch.eye(3).to_sparse_csc()),
         *((2 * torch.eye(3)).to_sparse(), (2 * torch.eye(3)).to_sparse_csr(), torch.eye(3)[:, [1, 0, 2]].to_sparse()),
         torch.sparse_coo_tensor([[0, 0]], [1.0, 2.0], (3,)),
+        *(
+            torch.sparse_coo_tensor([[0, 1]], [4.0, 5.0], (3,)),
+            torch.sparse_coo_tensor([[0, 1]], [4.0, 5.0], (3,)).coalesce(),
+        ),
         torch.sparse_coo_tensor([[0]], [3.0], (3,)),
         *(np.ma.array([1, 2], mask=mask) for mask in ([0, 0], [0, 1], [1, 0])),
         np.ma.array([1, 3], mask=[0, 1], fill_value=7),
@@ -745,6 +755,7 @@ def test_inputs_that_differ_have_different_keys():
         (torch.arange(4.0).conj(), torch.arange(4.0)),
         (COMPLEX.conj(), COMPLEX.conj().resolve_conj()),
         (COMPLEX.conj().imag, -COMPLEX.imag),  # a view that is to be negated
+        (torch._neg_view(ARANGE), -ARANGE),
         (torch.eye(3).to_sparse(), torch.eye(3).clone().to_sparse()),
         ({"a": 1, "b": ARANGE}, {"a": 1, "b": ARANGE.clone()}),
     ],
@@ -806,6 +817,7 @@ RESULTS = {
     "other byte order": (np.arange(3, dtype=">f8"), np.arange(3.0)),
     "needs a gradient": (torch.ones(2, requires_grad=True), torch.ones(2)),
     "conjugated": (COMPLEX.conj(), COMPLEX.conj().resolve_conj()),
+    "negated": (torch._neg_view(torch.ones(2)), -torch.ones(2)),
     "parameter": (torch.nn.Parameter(torch.ones(2)), torch.ones(2)),
 }
 

@@ -114,8 +114,7 @@ def _pack(value, tensors: dict[str, torch.Tensor]):
         kind = "tensor" if isinstance(value, torch.Tensor) else "array"
         if isinstance(value, np.ndarray):  # torch takes neither negative strides nor foreign byte orders
             value = torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
-        value = value.detach().resolve_conj().resolve_neg().cpu()
-        tensors[name] = value.clone(memory_format=torch.contiguous_format)
+        tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {"kept": kind, "name": name}
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
