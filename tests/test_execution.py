@@ -55,7 +55,7 @@ def test_every_formula_was_checked_in_the_run(executed, slug):
         for output in cell.outputs
         if "data" in output
     )
-    passed = set(re.findall(r"✔ equation <code>(eq-[\w-]+)</code> checked", shown))
+    passed = set(re.findall(r"✔ equation <code>(eq-[\w-]+)</code> read as displayed", shown))
     derived = {label for label, is_definition in equations(executed(slug)).items() if not is_definition}
     assert passed == derived
 

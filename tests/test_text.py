@@ -108,7 +108,7 @@ def hostile(root, ratings):
     titles[-5:] = "Toy <b>Story", "Toy | Story", "Toy {eq}`Story`", "$Toy$ $Story", "**Toy** Story"  # near the unknown
     movie_ids = ratings.movie_ids.tolist()
     movie_ids += [max(movie_ids) + 1 + i for i in more]
-    genres = ["|".join(kinds) for kinds in ratings.genres] + ["Western"] * len(more)
+    genres = ["|".join(kinds) or "(no genres listed)" for kinds in ratings.genres] + ["Western"] * len(more)
     folder = root / "ml-latest-small"
     folder.mkdir()
     with open(folder / "movies.csv", "w", newline="", encoding="utf-8") as file:
