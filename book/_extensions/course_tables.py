@@ -7,6 +7,7 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
+from helpers.formulas.displays import labelled
 from helpers.press import pages
 from helpers.press.sources import Repository
 
@@ -81,7 +82,9 @@ def claims_table(repository: Repository) -> str:
             text, evidence = (claim[key].replace("|", "\\|").replace("\n", " ") for key in ("text", "evidence"))
             link = f'<a href="assignments/{slug}.html#claim-{i}" aria-label="claim {i} on its page">see</a>'
             lines.append(f"| {text} | {MARKS[claim['verdict']]} | {evidence} | {link} |")
-        lines += equations(found.get("checks", {}))
+        displayed = [label for label, _ in labelled(repository.source(slug).notebook.cells)]
+        checks = found.get("checks", {})
+        lines += equations({label: checks[label] for label in displayed if label in checks})
     return "\n".join(lines)
 
 
@@ -95,7 +98,7 @@ def equations(checks: dict) -> list[str]:
         f"**{len(checks)} equations**, {members} members read as displayed, {typed} equations transcribed.",
         "",
     ]
-    lines += ["| equation | members read | the truth is that of | not read | points | largest error |"]
+    lines += ["| equation | members read | stands for the truth | not read | points | largest error |"]
     lines += ["|:--|--:|:--|:--|--:|--:|"]
     for label, check in checks.items():
         left, skipped = (", ".join(f"${latex}$" for latex in check[name]) for name in ("left", "skipped"))
