@@ -56,7 +56,7 @@ def test_few_pictures_are_refused(slug, labels, test_labels, needed, data_root):
         begin(slug, "real")
 
 
-def ratings(root, users, movies, stars="4.0", each=None):
+def ratings(root, users, movies, stars="4.0", each=None, genres="Drama"):
     """Every user rates `each` movies (all of them, where None), with `stars` by turns."""
     stars = stars.split()
     rows = [
@@ -64,7 +64,7 @@ def ratings(root, users, movies, stars="4.0", each=None):
         for user in range(1, users + 1)
         for j in range(each or movies)
     ]
-    titles = [f"{i},Movie {i} (2000),Drama" for i in range(1, movies + 1)]
+    titles = [f"{i},Movie {i} (2000),{genres}" for i in range(1, movies + 1)]
     contents = {
         "movies.csv": ["movieId,title,genres", *titles],
         "ratings.csv": ["userId,movieId,rating,timestamp", *rows],
@@ -82,6 +82,7 @@ def ratings(root, users, movies, stars="4.0", each=None):
         ("12", 2, 400, {}, "200 users, and there are 2"),
         ("12", 300, 3, {}, "300 movies, and there are 3"),
         ("12", 300, 400, {"each": 1}, "8,000 ratings, and there are 300"),
+        ("12", 300, 400, {"genres": "(no genres listed)"}, "200 movies with a genre, and there are 0"),
         ("12", 300, 400, {"each": 30}, "5 different ratings, and there are 1"),
     ],
 )
