@@ -26,7 +26,7 @@ def lasting(record):
     return {
         "data": record["data"],
         "metrics": record["metrics"],
-        "timings": list(record["timings"]),
+        "timings": sorted(record["timings"]),
         "details": {name: more for name, more in record["details"].items() if name not in record["timings"]},
         "claims": [(claim["text"], claim["verdict"]) for claim in record["claims"]],
     }
