@@ -534,7 +534,7 @@ OWN = {
     "def study(x):\n    from kit import low\n    return low.f()": "kit/low",
     "import kit\ndef study(x):\n    return kit.deep()": "kit/low",  # through a relative import
     "def study(x):\n    from kit import deep\n    return deep()": "kit/low",
-    "import kit\ndef study(x):\n    return kit.far()": "tools",  # through a function taken from it
+    "import kit\ndef study(x):\n    return getattr(kit, 'far')()": "tools",  # through a function taken from it
 }
 
 
