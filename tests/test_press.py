@@ -35,7 +35,8 @@ from press_repository import (
 
 from helpers.press import execution, pages
 from helpers.press.cli import main
-from helpers.press.sources import Refused, Repository, parse
+from helpers.press.sources import Refused, Repository
+from helpers.values import parse
 
 REAL = "02_real"
 
