@@ -25,7 +25,8 @@ BUSY = 0.15  # the share of all cores that others may use
 
 def names() -> list[str]:
     """The benchmarks' module names."""
-    return sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_"))
+    modules = {module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")}
+    return sorted(modules - {"definitions"})
 
 
 def apart(name: str, way: str, quick: bool):

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from benchmarks.definitions import definitions
 from helpers.datasets import movielens
-from helpers.press.definitions import definitions
 
 TITLE = "A step on the co-like cost, 128 numbers a movie in both"
 PAGE = "11_movie_embeddings"

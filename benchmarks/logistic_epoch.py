@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from benchmarks.definitions import definitions
 from helpers.datasets import mnist
-from helpers.press.definitions import definitions
 
 TITLE = "One epoch of logistic regression on MNIST, evaluation included"
 PAGE = "04_mnist_logistic"

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from benchmarks.definitions import definitions
 from helpers.datasets import mnist
-from helpers.press.definitions import definitions
 
 TITLE = "One epoch on MNIST, batches of 32"
 PAGE = "03_mnist_from_scratch"

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.definitions import definitions
 from helpers.datasets import movielens
-from helpers.press.definitions import definitions
 
 TITLE = "One epoch on MovieLens ratings, batches of 64"
 PAGE = "12_collaborative_filtering"

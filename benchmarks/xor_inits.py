@@ -6,7 +6,7 @@ start in ∂ℓ/∂ŷ, the clipped ramp as ReLU's derivative, one hidden neuron 
 
 import numpy as np
 
-from helpers.press.definitions import definitions
+from benchmarks.definitions import definitions
 from helpers.press.sources import Repository
 
 PAGE = "02_xor_in_numpy"

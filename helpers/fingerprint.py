@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -24,45 +25,21 @@ def normal_form(source: str) -> str:
     return ast.unparse(tree)
 
 
-def imports(source: str, package: str = "") -> set[str]:
-    """The dotted names that `source` imports: modules, and what is taken from them.
+def imports(tree: ast.AST, package: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every import in `tree`: the name bound, what it means and what is loaded, dotted.
 
     package: the dotted package that relative imports start from; "" where there are none.
     """
-    names = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                yield alias.asname or top, alias.name if alias.asname else top, alias.name
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*parents, base] if base else parents)
-            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return names
-
-
-def imported(source: str, package: str = "") -> set[str]:
-    """Of `imports` those under `helpers`."""
-    return {name for name in imports(source, package) if name.startswith("helpers.")}
-
-
-def helpers_reached(source: str) -> dict[str, str]:
-    """Every module of `helpers` that `source` imports, directly or through another: dotted name → digest."""
-    found: dict[str, str] = {}
-    waiting = imported(source)
-    while waiting:
-        name = waiting.pop()
-        path = file_of(name)
-        if path is None or name in found:
-            continue
-        text = path.read_text(encoding="utf-8")
-        found[name] = digest(normal_form(text))
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        waiting |= imported(text, package)
-        if "." in name.removeprefix("helpers."):
-            waiting.add(name.rpartition(".")[0])
-    return dict(sorted(found.items()))
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            for alias in node.names:
+                dotted = ".".join(filter(None, [*parents, node.module, alias.name]))
+                yield alias.asname or alias.name, dotted, dotted
 
 
 def file_of(name: str) -> Path | None:

@@ -3,10 +3,10 @@
 import ast
 import functools
 import symtable
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from helpers import fingerprint
+from helpers.fingerprint import imports
 
 IMPORTS = (ast.Import, ast.ImportFrom)
 HARMLESS = {"dataclass", "contextmanager", "cache", "lru_cache"}  # decorators that register nothing
@@ -43,13 +43,13 @@ class _Code:
             if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
                 node.body = [ast.Pass()]
         nodes = [node for node in tree.body if not isinstance(node, IMPORTS)]
-        loads = [[loaded for _, _, loaded in _imports(node, package)] for node in nodes]
+        loads = [[loaded for _, _, loaded in imports(node, package)] for node in nodes]
         self.body = [
             _Statement(ast.unparse(n), _makes(n), _uses(n), each) for n, each in zip(nodes, loads, strict=True)
         ]
-        self.imports = [found for node in tree.body if isinstance(node, IMPORTS) for found in _imports(node, package)]
+        self.imports = [found for node in tree.body if isinstance(node, IMPORTS) for found in imports(node, package)]
         self.meanings: dict[str, set[str]] = {}
-        for bound, meaning, _ in _imports(tree, package):
+        for bound, meaning, _ in imports(tree, package):
             self.meanings.setdefault(bound, set()).add(meaning)
         symbols = symtable.symtable(ast.unparse(tree), "", "exec").get_symbols()
         self.names = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported() or s.is_namespace()}
@@ -147,20 +147,6 @@ class _Walk:
         file.imports.add(bound)
         for meaning in file.code.meanings[bound]:
             self.need(f"{meaning}.{rest}".rstrip("."), sure=bound not in file.code.local)
-
-
-def _imports(tree: ast.AST, package: str) -> Iterator[tuple[str, str, str]]:
-    """Every import in `tree`: the name bound, what it means and what is loaded, dotted."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.partition(".")[0]
-                yield alias.asname or top, alias.name if alias.asname else top, alias.name
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            for alias in node.names:
-                dotted = ".".join(filter(None, [*parents, node.module, alias.name]))
-                yield alias.asname or alias.name, dotted, dotted
 
 
 class _Uses(ast.NodeVisitor):

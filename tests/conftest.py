@@ -17,7 +17,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 def pytest_runtest_setup(item):
     if os.name != "posix" and item.get_closest_marker("posix"):
-        pytest.skip("this system has no signals, forks, FIFOs or resource limits")
+        pytest.skip("this system has no signals, forks, FIFOs, resource limits, or links without a privilege")
 
 
 @pytest.fixture(autouse=True)

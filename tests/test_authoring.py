@@ -13,7 +13,7 @@ import yaml
 from conftest import ROOT
 from press_repository import SLUG, edit, execute_without_kernel, files, page, press, published_course
 
-from helpers.press import book, pages
+from helpers.press import pages
 from helpers.press.authoring import cleaned
 
 TITLE = 'A "toy": ümlaut & more'
@@ -198,7 +198,7 @@ def real(root, monkeypatch):
         record["data"] = {"mnist": "stand-in"}
 
     monkeypatch.setattr("helpers.press.execution.execute", execute_without_kernel(root, stand_in))
-    monkeypatch.setattr(book, "build", lambda repository, site: site / "index.html")
+    monkeypatch.setattr("helpers.press.cli.build", lambda repository, site: site / "index.html")
     (root / "_toc.yml").write_text(f"root: index\nchapters: [file: assignments/{SLUG}]\n", encoding="utf-8")
     (root / "_config.yml").touch()
     (root / "benchmarks").mkdir()

@@ -24,7 +24,6 @@ from helpers.datasets import downloads, store
 BODY = np.random.default_rng(0).bytes(300_000)  # more than one chunk of the download
 SHA256 = hashlib.sha256(BODY).hexdigest()
 MD5 = hashlib.md5(BODY).hexdigest()
-LINKS = pytest.mark.skipif(os.name != "posix", reason="links without a privilege")
 
 
 @pytest.fixture
@@ -223,7 +222,7 @@ def test_a_folder_of_the_files_name_is_named_before_anything_is_fetched(server, 
     assert names(tmp_path) == [name, f"{name}/mine"]
 
 
-@LINKS
+@pytest.mark.posix  # links, which need a privilege elsewhere
 def test_a_link_of_the_half_files_name_is_not_written_through(server, tmp_path):
     (tmp_path / "mine").write_bytes(b"precious")
     (tmp_path / "digits.bin.partial").symlink_to(tmp_path / "mine")
@@ -281,7 +280,7 @@ def test_a_download_killed_midway_leaves_no_half_file_and_starts_again(server, t
     assert target.read_bytes() == BODY
 
 
-@pytest.mark.skipif(os.name != "posix", reason="SIGINT to another process")
+@pytest.mark.posix  # SIGINT to another process
 def test_a_download_that_is_interrupted_leaves_nothing(server, tmp_path):
     target, partial = tmp_path / "digits.bin", tmp_path / "digits.bin.partial"
     command = [sys.executable, "-c", KILLED, server.url("slow", "digits.bin"), str(target), SHA256]
@@ -568,7 +567,7 @@ def test_an_unpacking_that_is_stopped_in_its_last_step_leaves_nothing(tmp_path, 
     assert names(tmp_path) == ["a.zip"]
 
 
-@LINKS
+@pytest.mark.posix  # links, which need a privilege elsewhere
 def test_an_archive_that_is_none_is_named(tmp_path):
     (tmp_path / "a.zip").mkdir()
     (tmp_path / "dead.zip").symlink_to("/mnt/gone.zip")

@@ -18,7 +18,6 @@ from loopback import Loopback
 from helpers.datasets import mnist, mnist_standin, store
 
 TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = mnist.FILES
-LINKS = pytest.mark.skipif(os.name != "posix", reason="pipes, and links without a privilege")
 
 
 def idx(array):
@@ -276,7 +275,7 @@ MISPLACED = {
 }
 
 
-@LINKS
+@pytest.mark.posix
 @pytest.mark.parametrize("case", MISPLACED)
 def test_what_is_there_and_no_plain_file_is_named_with_what_to_do(tmp_path, small, case):
     case(laid(tmp_path, small))
@@ -289,7 +288,7 @@ def test_what_is_there_and_no_plain_file_is_named_with_what_to_do(tmp_path, smal
         assert str(caught.value).endswith('pass data="standin"')
 
 
-@LINKS
+@pytest.mark.posix
 def test_a_root_that_is_no_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to("/mnt/gone")
@@ -302,7 +301,7 @@ def test_a_root_that_is_no_folder_is_named(tmp_path):
         assert str(caught.value).startswith(f"{tmp_path / name} {what}: mend that, set COURSE_DATA to another folder")
 
 
-@LINKS
+@pytest.mark.posix
 def test_links_to_whole_files_and_folders_are_followed(tmp_path, small):
     folder = laid(tmp_path / "disk", small)
     (tmp_path / "a" / "MNIST").mkdir(parents=True)
@@ -468,7 +467,7 @@ def test_an_unofficial_copy_is_left_alone(tmp_path, server, published):
     assert mnist.load("real", root=tmp_path).origin == "real (unofficial copy)"
 
 
-@LINKS
+@pytest.mark.posix
 def test_a_link_to_a_folder_on_another_disk_stays_and_is_filled(tmp_path, server, published):
     disk = tmp_path / "disk" / "digits"
     disk.mkdir(parents=True)
@@ -482,7 +481,7 @@ def test_a_link_to_a_folder_on_another_disk_stays_and_is_filled(tmp_path, server
     assert held(tmp_path / "data") == ["raw"]
 
 
-@LINKS
+@pytest.mark.posix
 def test_a_link_that_leads_nowhere_is_named_before_anything_is_fetched(tmp_path, server):
     (tmp_path / "MNIST").mkdir()
     (tmp_path / "MNIST" / "raw").symlink_to("/mnt/gone")

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import io
-import os
 import subprocess
 import sys
 import zipfile
@@ -281,7 +280,7 @@ ELSEWHERE = {
 }
 
 
-@pytest.mark.skipif(os.name != "posix", reason="links without a privilege")
+@pytest.mark.posix  # links, which need a privilege elsewhere
 @pytest.mark.parametrize("data", ["auto", "real"])
 @pytest.mark.parametrize("case", ELSEWHERE)
 def test_files_that_lie_elsewhere_are_named_with_what_to_do(tmp_path, case, data):

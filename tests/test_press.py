@@ -35,7 +35,8 @@ from press_repository import (
 
 from helpers.press import execution, pages
 from helpers.press.cli import main
-from helpers.press.sources import Refused, Repository, parse
+from helpers.press.sources import Refused, Repository
+from helpers.values import parse
 
 REAL = "02_real"
 
@@ -144,6 +145,17 @@ def test_missing_real_data_is_refused_with_the_remedy(root, monkeypatch):
     assert "python -m helpers data mnist" in message
     assert "set COURSE_DATA" in message
     assert "needs the real mnist" in refused(root, "publish", REAL), "a publish wants real data by itself"
+
+
+@pytest.mark.parametrize("command", [("run", "--set", "data=real"), ("publish",)])
+def test_broken_real_data_is_refused_with_what_is_wrong_with_it(root, data_root, command):
+    folder = data_root / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    (folder / "train-images-idx3-ubyte").write_bytes(b"cut")
+    message = refused(root, *command, REAL)
+    wrong = f"{folder / 'train-labels-idx1-ubyte'} is missing, and others are there"
+    assert f"{REAL} needs the real mnist: {wrong}" in message
+    assert "which is not under" not in message
 
 
 def test_one_refusal_stops_all_notebooks_before_the_first_runs(root, monkeypatch):

@@ -502,7 +502,7 @@ def real(root, runs, monkeypatch):
     kept = nbformat.read(root / "notebooks" / f"{REAL}.ipynb", as_version=4)
     kept.cells[-1].outputs = [nbformat.v4.new_output("display_data", {MIME: RECORD})]
     nbformat.write(kept, root / "kept" / f"{REAL}.ipynb")
-    monkeypatch.setattr(mnist, "present", lambda folder: True)
+    monkeypatch.setattr(mnist, "load", lambda data: None)
 
     def change(notebook, record):
         injected = next(cell for cell in notebook.cells if "injected" in str(cell.metadata))
@@ -529,13 +529,13 @@ def test_a_stand_in_publish_is_refused_before_it_runs_where_real_data_made_the_p
 
 
 def test_a_stand_in_page_is_published_where_there_is_none_and_is_never_fresh(real, runs, monkeypatch):
-    monkeypatch.setattr(mnist, "present", lambda folder: False)
+    monkeypatch.setattr(mnist, "load", lambda data: pytest.fail("real data are looked for"))
     assert press("publish", "--standin", REAL).exit_code == 0
     assert results(real)["assignments"][REAL]["data"] == {"mnist": "stand-in"}
     result = press("status")
     assert result.exit_code == 1
     assert "parameters: ran with {'data': 'standin'}, the full profile has {'data': 'real'}" in result.output
-    monkeypatch.setattr(mnist, "present", lambda folder: True)
+    monkeypatch.setattr(mnist, "load", lambda data: None)
     assert press("publish", REAL).exit_code == 0
     assert press("status").exit_code == 0
 

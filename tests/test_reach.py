@@ -7,10 +7,24 @@ import sys
 import nbformat
 import pytest
 from conftest import ROOT
-from test_fingerprint import CIRCLE, FILES, PACKAGE
 
 from helpers import datasets, fingerprint
 from helpers.reach import missing, reached
+
+FILES = {
+    "__init__": "",
+    "a": "from helpers.b import g\n\n\ndef f():\n    return g()\n",
+    "b": "import helpers.a\n\n\ndef g():\n    from helpers import late\n    return late\n",  # a circle; a late import
+    "late": "import math\n",
+    "lone": "VALUE = 1\n",
+    "pkg/__init__": "from .inner import h\n",
+    "pkg/inner": "from ..lone import VALUE\n\n\ndef h():\n    return VALUE\n",
+    "pkg/other": "from . import inner\n",
+    "pkg/deep/__init__": "",
+    "pkg/deep/end": "from ... import late\n",
+}
+CIRCLE = {"helpers.a", "helpers.b", "helpers.late"}
+PACKAGE = {"helpers.pkg", "helpers.pkg.inner", "helpers.lone"}
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import torch
 from conftest import ROOT
 from torch.nn import functional
 
+from benchmarks.definitions import definitions
 from helpers import batches
-from helpers.press.definitions import definitions
 from helpers.training import Score
 
 CPU = torch.device("cpu")

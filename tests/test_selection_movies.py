@@ -12,8 +12,8 @@ from scipy import sparse
 from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from benchmarks.definitions import definitions
 from helpers.datasets import movielens_standin
-from helpers.press.definitions import definitions
 
 
 @pytest.fixture(autouse=True)

@@ -534,7 +534,11 @@ OWN = {
     "def study(x):\n    from kit import low\n    return low.f()": "kit/low",
     "import kit\ndef study(x):\n    return kit.deep()": "kit/low",  # through a relative import
     "def study(x):\n    from kit import deep\n    return deep()": "kit/low",
+    "import kit\ndef study(x):\n    return getattr(kit, 'far')()": "tools",  # through a function taken from it
 }
+
+
+KIT = "from . import low\nfrom tools import f\ndef deep():\n    return low.f()\ndef far():\n    return f()\n"
 
 
 @pytest.mark.parametrize("loaded", [True, False])
@@ -544,7 +548,7 @@ def test_own_modules_count(source, changed, loaded, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     (tmp_path / "kit").mkdir()
-    (tmp_path / "kit" / "__init__.py").write_text("from . import low\ndef deep():\n    return low.f()\n")
+    (tmp_path / "kit" / "__init__.py").write_text(KIT)
     keys, results = [], []
     for number in (1, 1, 2):
         for name in ("tools", "kit/low"):

@@ -18,7 +18,6 @@ from helpers import datasets
 from helpers.datasets import mnist, store
 
 HELPERS = Path(helpers.__file__).parent
-LINKS = pytest.mark.skipif(os.name != "posix", reason="links without a privilege")
 
 
 def names(folder):
@@ -231,7 +230,7 @@ def whole(folder):
     return (folder / "one.txt").exists()
 
 
-@LINKS
+@pytest.mark.posix  # links, which need a privilege elsewhere
 def test_a_link_stays_and_what_it_leads_to_is_replaced_on_its_own_disk(tmp_path, capfd):
     disk = tmp_path / "disk" / "real"
     disk.mkdir(parents=True)
@@ -248,7 +247,7 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced_on_its_own_disk(tmp_path,
     assert f"{disk} was not intact; it is now {disk}.old1" in capfd.readouterr().err
 
 
-@LINKS
+@pytest.mark.posix  # links, which need a privilege elsewhere
 @pytest.mark.parametrize("leads", ["/mnt/gone", "set"])
 def test_a_link_that_leads_nowhere_is_named_and_stays(tmp_path, leads):
     (tmp_path / "set").symlink_to(leads)
@@ -260,7 +259,7 @@ def test_a_link_that_leads_nowhere_is_named_and_stays(tmp_path, leads):
     assert names(tmp_path) == ["set"]
 
 
-@LINKS
+@pytest.mark.posix  # links, which need a privilege elsewhere
 def test_a_root_that_is_a_link_to_nowhere_is_named(tmp_path):
     (tmp_path / "root").symlink_to("/mnt/gone")
     with pytest.raises(store.CannotWrite, match=f"a link that leads nowhere is in the way, {tmp_path / 'root'} "):

@@ -9,7 +9,8 @@ import click
 import nbformat
 
 from helpers.press import pages
-from helpers.press.sources import Refused, Repository, parse, read
+from helpers.press.sources import Refused, Repository, read
+from helpers.values import parse
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 MARK = ".book-of-ones-own"
@@ -38,9 +39,9 @@ def clean(notebooks):
     python -m helpers clean 11
     """
     repository = Repository.here()
-    for slug in dict.fromkeys(map(repository.find, notebooks)) or repository.slugs():
+    for slug in repository.chosen(notebooks):
         path = repository.notebooks / f"{slug}.ipynb"
-        with pages.alone(repository):
+        with repository.alone():
             pages.write_whole(path, cleaned(read(path)))
         click.echo(f"{slug}: clean")
 
@@ -68,7 +69,7 @@ def new(slug, title):
         raise Refused(f'give it a title: --title "{planned.get(slug, "…")}"')
     quoted = json.dumps(title, ensure_ascii=False)
     text = cleaned(read(template)).replace("Title of the page", quoted[1:-1])
-    with pages.alone(repository):
+    with repository.alone():
         pages.write_whole(path, text.replace("NN_slug", slug).replace("NN-slug", slug.replace("_", "-")))
         if slug not in (parse(_text(profiles), str(profiles)) or {}):
             pages.write_whole(profiles, f"{_text(profiles)}\n{slug}: {{}}\n")

@@ -22,26 +22,21 @@ def build(repository: Repository, site: Path) -> Path:
     """
     for name in re.findall(r"(?:root|file): *(\S+)", (repository.root / "_toc.yml").read_text(encoding="utf-8")):
         if not any((repository.root / "book" / f"{name}{ending}").exists() for ending in ("", ".md", ".ipynb", ".rst")):
-            remedy = (
-                f"run python -m helpers publish {Path(name).name[:2]}"
-                if name.startswith("assignments/")
-                else "write it"
-            )
+            number = name.partition("assignments/")[2][:2]
+            remedy = f"run python -m helpers publish {number}" if number else "write it"
             raise Refused(f"_toc.yml names {name}, which is not in book/: {remedy}, or take it out of _toc.yml")
     site.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="sphinx-", dir=site.parent))
-    paths = ["--config", "_config.yml", "--toc", str(repository.root / "_toc.yml"), "--path-output", str(work)]
-    command = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", *paths, "-W", "-n", "--keep-going", "-q"]
     here = [Path(__file__).resolve().parents[2], repository.root / "book" / "_extensions"]
     path = os.pathsep.join([*map(str, here), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path, "COURSE_REPOSITORY": str(repository.root), "PYTHONUTF8": "1"}
-    done = subprocess.run(command, cwd=repository.root, env=environment, capture_output=True, encoding="utf-8")
-    if done.returncode == 0:
+    with tempfile.TemporaryDirectory(prefix="sphinx-", dir=site.parent, ignore_cleanup_errors=True) as work:
+        paths = ["--config", "_config.yml", "--toc", str(repository.root / "_toc.yml"), "--path-output", work]
+        command = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", *paths, "-W", "-n", "--keep-going", "-q"]
+        done = subprocess.run(command, cwd=repository.root, env=environment, capture_output=True, encoding="utf-8")
+        if done.returncode:
+            raise Refused(f"the book has faults:\n{done.stderr[-4000:]}")
         shutil.rmtree(site, ignore_errors=True)
-        (work / "_build" / "html").rename(site)
-    shutil.rmtree(work, ignore_errors=True)
-    if done.returncode:
-        raise Refused(f"the book has faults:\n{done.stderr[-4000:]}")
+        Path(work, "_build", "html").rename(site)
     return site / "index.html"
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from helpers.press import authoring, pages
-from helpers.press.sources import Refused, Repository, Source, parse
+from helpers.press.book import build
+from helpers.press.sources import Refused, Repository, Source
+from helpers.values import parse
 
 
 class Group(click.Group):
@@ -19,7 +21,7 @@ class Group(click.Group):
         """Turn the faults that a user can cure into messages."""
         try:
             return super().invoke(ctx)
-        except (Refused, OSError, ValueError) as fault:
+        except (OSError, ValueError) as fault:
             raise click.ClickException(str(fault)) from fault
         except ModuleNotFoundError as fault:
             if str(fault.name).split(".")[0] == "helpers":
@@ -44,12 +46,10 @@ def _given(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def _points(sweeps: tuple[str, ...]) -> list[dict]:
-    axes = []
-    for name, value in _given(sweeps).items():
-        if not (members := parse(f"[{value}]", f"--sweep {name}")):
-            raise Refused(f"--sweep {name}= has no value: give them as {name}=a,b")
-        axes.append([(name, member) for member in members])
-    return [dict(chosen) for chosen in itertools.product(*axes)]
+    axes = {name: parse(f"[{value}]", f"--sweep {name}") for name, value in _given(sweeps).items()}
+    if empty := [name for name, members in axes.items() if not members]:
+        raise Refused(f"--sweep {empty[0]}= has no value: give them as {empty[0]}=a,b")
+    return [dict(zip(axes, chosen, strict=True)) for chosen in itertools.product(*axes.values())]
 
 
 def _each(names: Iterable[str], action: Callable[[str], str]) -> None:
@@ -58,7 +58,7 @@ def _each(names: Iterable[str], action: Callable[[str], str]) -> None:
     for name in names:
         try:
             click.echo(f"{name}: {action(name)}")
-        except (Refused, OSError, ValueError) as fault:
+        except (OSError, ValueError) as fault:
             failed = True
             click.echo(f"{name}: NOT done: {fault}", err=True)
     if failed:
@@ -85,11 +85,10 @@ def run(notebooks, profile, pairs, sweeps, jobs):
     repository, tasks = Repository.here(), []
     repository.check_imports()
     given = {name: parse(value, f"--set {name}") for name, value in _given(pairs).items()}
-    for slug in dict.fromkeys(map(repository.find, notebooks)) or repository.slugs():
+    for slug in repository.chosen(notebooks):
         source = repository.source(slug)
         for i, point in enumerate(_points(sweeps)):
             values = source.checked({**(source.full if profile == "full" else {}), **given, **point})
-            source.check_data(values)
             output = repository.runs / profile / (f"{slug}/{i + 1:03d}.ipynb" if sweeps else f"{slug}.ipynb")
             tasks.append(Task(slug, repository.notebooks / f"{slug}.ipynb", output, values, profile))
     outcomes = execute_all(tasks, jobs)
@@ -139,13 +138,13 @@ def publish(notebooks, again, standin, to):
     python -m helpers publish --standin --to build/mine 03
     """
     repository = Repository.here()
-    slugs = list(dict.fromkeys(map(repository.find, notebooks)))
+    slugs = repository.chosen(notebooks)
     repository = authoring.beside(repository, to) if to else repository
     for slug in slugs:
         _plan(repository, slug, standin)  # what can be refused is refused before the first run
     _each(slugs, lambda slug: _publish(repository, slug, again, standin))
     if to:
-        _render(repository, repository.root / "html")
+        click.echo(build(repository, repository.root / "html"))
 
 
 def _plan(repository: Repository, slug: str, standin: bool) -> tuple[Source, dict]:
@@ -153,7 +152,6 @@ def _plan(repository: Repository, slug: str, standin: bool) -> tuple[Source, dic
     source = repository.source(slug)
     choice = {"data": "standin" if standin else "real"} if source.datasets else {}
     values = source.checked({**source.full, **choice})
-    source.check_data(values)
     pages.replaceable(repository, slug, real=not (standin and choice))
     return source, values
 
@@ -185,7 +183,7 @@ def sync(notebooks):
     python -m helpers sync 01
     """
     repository = Repository.here()
-    slugs = dict.fromkeys(map(repository.find, notebooks)) or repository.slugs(repository.pages)
+    slugs = repository.chosen(notebooks) if notebooks else repository.slugs(repository.pages)
     _each(slugs, lambda slug: pages.sync(repository, slug))
 
 
@@ -242,13 +240,7 @@ def book():
     python -m helpers book
     """
     repository = Repository.here()
-    _render(repository, repository.root / "build" / "html")
-
-
-def _render(repository: Repository, site: Path) -> None:
-    from helpers.press.book import build
-
-    click.echo(build(repository, site))
+    click.echo(build(repository, repository.root / "build" / "html"))
 
 
 main.add_command(authoring.clean)

@@ -20,6 +20,7 @@ from helpers import processes
 from helpers.fingerprint import PACKAGE
 from helpers.press.sources import Refused, read, record
 
+LOST = "its process was ended from outside, by hand or for want of memory: run it again"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 IMPORTS = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))  # these helpers first
 
@@ -115,10 +116,6 @@ def _papermill(task: Task, output: Path, position: int) -> None:
     )
 
 
-def _lost(task: Task, seconds: float) -> Outcome:
-    return Outcome(task, seconds, "its process was ended from outside, by hand or for want of memory: run it again")
-
-
 def execute_all(tasks: Sequence[Task], jobs: int = 1) -> list[Outcome]:
     """Run all tasks, `jobs` at a time, each with cores // jobs threads, going on past failures; in the tasks' order.
 
@@ -126,8 +123,9 @@ def execute_all(tasks: Sequence[Task], jobs: int = 1) -> list[Outcome]:
     """
     if jobs == 1:
         return [execute(task) for task in tasks]
+    lost = functools.partial(Outcome, error=LOST)
     threads = dict.fromkeys(THREADS, str(max(1, (os.cpu_count() or 1) // jobs)))
     try:
-        return processes.each(execute, tasks, jobs, _lost, threads | {"PYTHONPATH": IMPORTS})
+        return processes.each(execute, tasks, jobs, lost, threads | {"PYTHONPATH": IMPORTS})
     except KeyboardInterrupt:
         raise Refused("stopped: no notebook runs any more, and no other is started") from None

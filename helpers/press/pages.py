@@ -31,12 +31,13 @@ class Status(NamedTuple):
 
 def stamp(source: Source, values: dict) -> dict:
     """What a run of `source` with the parameters `values` is made from; taken before it, because files change."""
-    digest = fingerprint.digest(json.dumps([_code(source), values], sort_keys=True))
-    return {"parameters": values, "source": digest, "modules": reach.reached("\n".join(_code(source)))}
+    code = [*_code(source.notebook).values()]
+    digest = fingerprint.digest(json.dumps([code, values], sort_keys=True))
+    return {"parameters": values, "source": digest, "modules": reach.reached("\n".join(code))}
 
 
-def _code(source: Source) -> list[str]:
-    return [cell.source for cell in source.notebook.cells if cell.cell_type == "code"]
+def _code(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    return {cell.id: cell.source for cell in notebook.cells if cell.cell_type == "code"}
 
 
 def prepare(source: Source, ran: nbformat.NotebookNode, made_from: dict) -> nbformat.NotebookNode:
@@ -117,7 +118,7 @@ def place(repository: Repository, slug: str, page: nbformat.NotebookNode) -> str
     text = nbformat.writes(page) + "\n"
     if len(text.encode()) > MAX_BYTES:
         raise Refused(f"the page has {len(text.encode()) // 1000} KB, more than {MAX_BYTES // 1000}: drop figures")
-    with alone(repository):
+    with repository.alone():
         old = replaceable(repository, slug, is_real(record(page)))
         unchanged = old is not None and lasting(old) == lasting(page)
         if not unchanged:
@@ -126,19 +127,10 @@ def place(repository: Repository, slug: str, page: nbformat.NotebookNode) -> str
     return "unchanged" if unchanged else "published"
 
 
-def alone(repository: Repository):
-    """A lock: one process at a time reads the pages and writes what follows from them; others wait."""
-    from filelock import FileLock  # here: rendering the book needs none
-
-    path = repository.root / "build" / "press.lock"
-    path.parent.mkdir(exist_ok=True)
-    return FileLock(path, is_singleton=True)  # so that a function that holds it may call another that takes it
-
-
 def write_whole(target: Path, text: str) -> None:
     """Write beside `target`, flush to the disk, rename: a kill or a full disk leaves the old file or the new one.
 
-    Call it inside `alone`.  Raises Refused where the disk refuses.
+    Call it inside `Repository.alone`.  Raises Refused where the disk refuses.
     """
     partial = target.with_name(f".{target.name}.partial")
     try:
@@ -166,7 +158,7 @@ def results(repository: Repository) -> dict:
 
 def rebuild_results(repository: Repository) -> None:
     """Write book/results.json anew from the pages, and clear what a killed publish left behind."""
-    with alone(repository):
+    with repository.alone():
         try:
             for left in repository.results.parent.rglob(".*.partial"):
                 left.unlink()
@@ -178,24 +170,23 @@ def rebuild_results(repository: Repository) -> None:
 
 def behind(repository: Repository) -> str:
     """What book/results.json should hold, where it does not; else nothing."""
-    path, text = (
-        repository.results,
-        json.dumps(results(repository), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
-    )
+    path = repository.results
+    text = json.dumps(results(repository), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     return "" if path.exists() and path.read_bytes().replace(b"\r\n", b"\n") == text.encode() else text
 
 
 def status(repository: Repository, slug: str) -> Status:
     """Whether the page of `slug` shows what its source says now, and if not, why."""
     target = repository.pages / f"{slug}.ipynb"
-    if not target.exists():
-        return Status(slug, "–", "–", "–", ["not published: run publish"], [])
     try:
+        if not target.exists():
+            raise Refused("not published: run publish")
         source, (page, found, made_from) = repository.source(slug), load(target)
-    except Refused as refusal:
-        return Status(slug, "–", "–", "–", [str(refusal)], [])
-    reasons = [outputs(slug, source.notebook)] * bool(outputs(slug, source.notebook))
-    reasons += [f"its code takes {name}, which is not there" for name in reach.missing("\n".join(_code(source)))]
+    except ValueError as fault:
+        return Status(slug, "–", "–", "–", [str(fault)], [])
+    code, saved = _code(source.notebook).values(), outputs(slug, source.notebook)
+    reasons = [saved] * bool(saved)
+    reasons += [f"its code takes {name}, which is not there" for name in reach.missing("\n".join(code))]
     reasons += stale(source, page) or [f"{change} (sync cures it)" for change in text_changes(source, page)]
     modules, then = stamp(source, {})["modules"], made_from["modules"]
     changed = [name for name in sorted({*modules, *then}) if modules.get(name) != then.get(name)]
@@ -222,15 +213,14 @@ def display_changes(source: Source, page: nbformat.NotebookNode) -> list[str]:
 
 def code_changes(source: Source, page: nbformat.NotebookNode) -> list[str]:
     """How the code cells of a source differ from those that ran."""
-    both = [[cell for cell in each.cells if cell.cell_type == "code"] for each in (source.notebook, page)]
-    return _changes("code cell", *({cell.id: cell.source for cell in cells} for cells in both))
+    return _changes("code cell", _code(source.notebook), _code(page))
 
 
 def text_changes(source: Source, page: nbformat.NotebookNode) -> list[str]:
     """How text, tags and captions of a source differ from its page's: what `sync` cures."""
-    both = source.notebook, page
-    new, old = ({c.id: (c.cell_type != "code" and c.source, c.metadata) for c in each.cells} for each in both)
-    return _changes("text, tags or captions of cell", new, old)
+    notebooks = source.notebook, page
+    both = ({c.id: (c.cell_type != "code" and c.source, c.metadata) for c in each.cells} for each in notebooks)
+    return _changes("text, tags or captions of cell", *both)
 
 
 def _changes(what: str, new: dict, old: dict) -> list[str]:
@@ -249,7 +239,7 @@ def sync(repository: Repository, slug: str) -> str:
     target = repository.pages / f"{slug}.ipynb"
     if not target.exists():
         raise Refused("it has no page: run publish")
-    with alone(repository):
+    with repository.alone():
         source, page = repository.source(slug), load(target)[0]
         if reasons := stale(source, page):
             raise Refused(f"{reasons[0]}: run publish")

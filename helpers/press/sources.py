@@ -1,62 +1,24 @@
 """Notebook sources: finding them, their parameters and data sets, and what is refused before anything runs."""
 
 import ast
-import contextlib
 import difflib
 import json
 import math
 import os
 import pkgutil
-import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from helpers import MIME, fingerprint
+from helpers.values import parse
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """The press will not start; the message names the thing and the remedy."""
-
-
-class _Yaml(yaml.SafeLoader):
-    """YAML 1.2's scalars, numbers as Python reads them; YAML 1.1 has 010 = 8, 1:30 = 90, no = False, 1e-3 a string."""
-
-    yaml_implicit_resolvers = {None: [("!plain", re.compile(""))]}
-    words = {"": None, "~": None, "null": None, "true": True, "false": False}
-    words |= {".nan": math.nan, ".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf}
-
-    def plain(self, node):
-        """The value of a scalar without quotes and tag."""
-        if node.value.lower() in self.words:
-            return self.words[node.value.lower()]
-        for number in (lambda text: int(text, 0), int, float) if re.match(r"[-+]?\.?\d", node.value) else ():
-            with contextlib.suppress(ValueError):
-                return number(node.value)
-        return node.value
-
-    def mapping(self, node) -> dict:
-        """As a dict.  Raises ConstructorError for a key that comes twice."""
-        found, keys = self.construct_mapping(node, deep=True), [key.value for key, _ in node.value]
-        if len(found) < len(keys):
-            raise yaml.constructor.ConstructorError(f"{max(keys, key=keys.count)} stands there twice")
-        return found
-
-
-_Yaml.add_constructor("!plain", _Yaml.plain)
-_Yaml.add_constructor("tag:yaml.org,2002:map", _Yaml.mapping)
-
-
-def parse(text: str | bytes, where: str):
-    """The value that `text` (bytes are UTF-8) means as YAML.  Raises Refused, naming `where`."""
-    try:
-        return yaml.load(text, _Yaml)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise Refused(f"{where} is no YAML in UTF-8: {error}") from error
 
 
 class Repository:
@@ -73,10 +35,10 @@ class Repository:
     @classmethod
     def here(cls) -> "Repository":
         """`$COURSE_REPOSITORY`, else the folder that holds this package.  Raises Refused where it has no notebooks."""
-        root = Path(os.environ.get("COURSE_REPOSITORY") or fingerprint.PACKAGE.parent).resolve()
-        if not cls(root).slugs():
-            raise Refused(f"{cls(root).notebooks} holds no notebook: set COURSE_REPOSITORY to a clone of the course")
-        return cls(root)
+        found = cls(Path(os.environ.get("COURSE_REPOSITORY") or fingerprint.PACKAGE.parent).resolve())
+        if not found.slugs():
+            raise Refused(f"{found.notebooks} holds no notebook: set COURSE_REPOSITORY to a clone of the course")
+        return found
 
     def slugs(self, folder: Path | None = None) -> list[str]:
         """The names of all notebooks, or of all that lie in `folder`, in order."""
@@ -96,6 +58,10 @@ class Repository:
             raise Refused(f"there is no notebook {name!r}{nearest(stem, slugs)}")
         return matches[0]
 
+    def chosen(self, names: Iterable[str]) -> list[str]:
+        """The slugs that `names` mean, each once; all of them where there are no names."""
+        return list(dict.fromkeys(map(self.find, names))) or self.slugs()
+
     def check_imports(self) -> None:
         """Raise Refused where a file beside the notebooks hides a module: they would import the file."""
         installed = pkgutil.iter_modules([folder for folder in sys.path if folder.endswith("-packages")])
@@ -104,9 +70,30 @@ class Repository:
             if module.name in taken:
                 raise Refused(f"{self.notebooks / module.name} hides the module {module.name}: give it another name")
 
+    def alone(self):
+        """A lock: one process at a time reads the pages and writes what follows from them; others wait."""
+        from filelock import FileLock  # here: rendering the book needs none
+
+        path = self.root / "build" / "press.lock"
+        path.parent.mkdir(exist_ok=True)
+        return FileLock(path, is_singleton=True)  # so that a function that holds it may call another that takes it
+
     def source(self, slug: str) -> "Source":
-        """The notebook `slug`, read from disk."""
-        return Source.read(self.notebooks / f"{slug}.ipynb", self.profile_entry(slug))
+        """The notebook `slug`.  Raises Refused for a broken file or one without one parameters cell of literals."""
+        path, full = self.notebooks / f"{slug}.ipynb", self.profile_entry(slug)
+        notebook = read(path)
+        cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+        if (kinds := [cell.cell_type for cell in cells]) != ["code"]:
+            raise Refused(f"{path} needs one code cell tagged parameters (it has {len(cells)} so tagged: {kinds})")
+        course = notebook.metadata.get("course")
+        if not (isinstance(course, dict) and _fits([course.get("title")], [""]) and _fits(course.get("data"), [""])):
+            raise Refused(f"{path}: its metadata needs course: {{title: TEXT, data: [names of data sets]}}")
+        try:
+            nodes = ast.parse(cells[0].source).body
+            defaults = {target.id: ast.literal_eval(node.value) for node in nodes for target in node.targets}
+        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
+            raise Refused(f"{path}: the parameters cell may hold nothing but name = literal: {error}") from error
+        return Source(slug, notebook, course["title"], course["data"], defaults, full)
 
     def profile_entry(self, slug: str) -> dict:
         """The parameters of the full profile for `slug`.  Raises Refused where profiles/full.yml has none."""
@@ -117,9 +104,8 @@ class Repository:
         return entries[slug] or {}
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Collection[str]) -> str:
     """How a refusal ends: the nearest known name, and all of them."""
-    known = list(known)
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
     hint = f": did you mean {close[0]}?" if close else ":"
     return f"{hint} There are: {', '.join(known) or 'none'}"
@@ -167,25 +153,8 @@ class Source:
     defaults: dict
     full: dict
 
-    @classmethod
-    def read(cls, path: Path, full: dict) -> "Source":
-        """Parse `path`.  Raises Refused for a broken file or one without exactly one parameters cell of literals."""
-        notebook = read(path)
-        cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-        if (kinds := [cell.cell_type for cell in cells]) != ["code"]:
-            raise Refused(f"{path} needs one code cell tagged parameters (it has {len(cells)} so tagged: {kinds})")
-        course = notebook.metadata.get("course")
-        if not (isinstance(course, dict) and _fits([course.get("title")], [""]) and _fits(course.get("data"), [""])):
-            raise Refused(f"{path}: its metadata needs course: {{title: TEXT, data: [names of data sets]}}")
-        try:
-            nodes = ast.parse(cells[0].source).body
-            defaults = {target.id: ast.literal_eval(node.value) for node in nodes for target in node.targets}
-        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
-            raise Refused(f"{path}: the parameters cell may hold nothing but name = literal: {error}") from error
-        return cls(path.stem, notebook, course["title"], course["data"], defaults, full)
-
     def checked(self, values: dict) -> dict:
-        """`values`, after every name and type was compared with the defaults.  Raises Refused."""
+        """`values`, if every name, type and number is good and the real data that they ask for is; else Refused."""
         for name, value in values.items():
             if name not in self.defaults:
                 raise Refused(f"{self.slug} has no parameter {name!r}{nearest(name, self.defaults)}")
@@ -193,21 +162,23 @@ class Source:
                 raise Refused(f"{self.slug}: {name} = {value!r} is not of the type of its default {default!r}")
             if not _finite(value):
                 raise Refused(f"{self.slug}: {name} = {value!r} is not finite")
+        if {**self.defaults, **values}.get("data") == "real":
+            self._check_data()
         return values
 
-    def check_data(self, values: dict) -> None:
-        """Raise Refused where `values` (over the defaults) ask for real data that is not there."""
-        if {**self.defaults, **values}.get("data") != "real":
-            return
+    def _check_data(self) -> None:
         from helpers import datasets
         from helpers.datasets import store
 
         for name in self.datasets:
-            if not datasets.find(name).present(store.root()):
-                raise Refused(
-                    f"{self.slug} needs the real {name}, which is not under {store.root()}: "
-                    f'run "python -m helpers data {name}", set COURSE_DATA, or choose data=auto'
-                )
+            try:
+                datasets.find(name).load("real")
+            except store.MissingData as fault:
+                remedy = f'run "python -m helpers data {name}", set COURSE_DATA, or choose data=auto'
+                where = f"which is not under {store.root()}"
+                raise Refused(f"{self.slug} needs the real {name}, {where}: {remedy}") from fault
+            except (OSError, ValueError, MemoryError) as fault:
+                raise Refused(f"{self.slug} needs the real {name}: {fault}") from fault
 
 
 def _finite(value) -> bool:

@@ -1,5 +1,6 @@
 """Compiled code and modules as text, for the keys of stages."""
 
+import ast
 import contextlib
 import dis
 import functools
@@ -59,7 +60,8 @@ def source(content: bytes, module: str, name: str) -> tuple[str, frozenset[str]]
         text = fingerprint.normal_form(content.decode())
     except (SyntaxError, ValueError):
         return fingerprint.digest(content.hex()), frozenset()
-    return fingerprint.digest(text), frozenset(fingerprint.imports(text, package))
+    names = {loaded for _, _, loaded in fingerprint.imports(ast.parse(text), package)}
+    return fingerprint.digest(text), frozenset(names | {name.rpartition(".")[0] or name for name in names})
 
 
 def memory(module: ModuleType) -> str:
