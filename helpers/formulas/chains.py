@@ -54,11 +54,12 @@ class Display:
         for source in _split(tokens(latex), ("\\quad", "\\qquad"))[0]:
             self._part(source)
         self.members = [member for part in self.parts for member in part.members]
-        used = [part.truth for part in self.parts] + [m.latex for m in self.members if m.kind == "left"]
+        used = [part.truth for part in self.parts]
+        if used.count("") > 1:
+            raise Unreadable("several left sides: give the truth of each, as truth={left side: function}")
+        used += [member.latex for member in self.members if member.kind == "left"]
         if unused := [truth for truth in truths if truth not in used]:
             raise Unreadable(f"nothing displayed is the truth {unused[0] and 'of '}{unused[0]}")
-        if used.count("") > 1 and truths == [""] and len([part for part in self.parts if part.truth == ""]) > 1:
-            raise Unreadable("several left sides: give the truth of each, as truth={left side: function}")
         if unused := set(skip) - {token for m in self.members if m.kind == "skipped" for token in tokens(m.latex)}:
             raise Unreadable(f"skip has {unused.pop()}, and what is displayed can be read without")
 
@@ -79,18 +80,15 @@ class Display:
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> None:
         trees = [self._tree(member) for member in chain]
-        places = [place for n in nodes(trees) if n[0] in ("index", "delta") for place in n[-1]]
-        letters = {place[1] for place in places if place[0] == "name"}
-        letters |= {letter for n in nodes(trees) if n[0] == "sum" for letter in n[1]}
+        letters = {n[1] for m in nodes(trees) if m[0] in ("index", "sum") for n in m[2] if n[0] == "name"}
         letters |= set(index_letters(chain[0])) - {t for name in self.names for t in index_letters(tokens(name))}
         letters = {t for t in letters if re.fullmatch("[a-z]", t)} - set(self.names)
-        may = [
-            ("" in self.truths and not condition) and self._new(source, not place) for place, source in enumerate(chain)
-        ]
-        members = [self._member(*each, letters) for each in zip(chain, trees, may, strict=True)]
-        truth, first = next((m.latex for m in members if m.kind == "left"), None), members[0].tree
-        while first and first[0] in ("shape", "index"):
-            first = first[2] if first[0] == "shape" else first[1]
+        members = []
+        for source, tree in zip(chain, trees, strict=True):
+            may_be_truth = "" in self.truths and not condition and self._is_new(source, not members)
+            members.append(self._member(source, tree, may_be_truth, letters))
+        truth = next((m.latex for m in members if m.kind == "left"), None)
+        first = next((n for n in nodes(members[0].tree) if n[0] not in ("shape", "index")), None)
         if condition:
             members = [member._replace(kind="condition") for member in members]
         elif truth is None and first and first[0] == "name" and first[1] in self.names:
@@ -100,7 +98,7 @@ class Display:
         free = [t for t in index_letters(chain[0]) if t in letters]
         self.parts.append(Part(members, relations, sorted(letters), free, truth))
 
-    def _new(self, source: list[str], is_first: bool) -> bool:
+    def _is_new(self, source: list[str], is_first: bool) -> bool:
         """Whether a member may stand for a truth without a name: a derivative; a left side that is all new, as F(x)."""
         derivative = "\\partial" in source or source[0] == "\\frac" and "d" in source[:3]
         if derivative and source[0] == "\\frac" or is_first and (derivative or {"'", *NOT_READ} & set(source)):

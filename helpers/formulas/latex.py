@@ -1,9 +1,8 @@
 r"""LaTeX → tree, by recursive descent.
 
-A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", tree, places), ("delta", places),
-("call", name, arguments), ("power", base, exponent), ("transposed", tree), ("add", sign, left, right),
-("times" | "\\cdot" | "\\odot" | "/", left, right), ("relation", sign, left, right), ("norm", tree),
-("shape", dimensions, tree), ("sum", letters, first, last, condition, body).
+A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", tree, places), ("call", name, arguments),
+("transposed", tree), ("norm", tree), ("shape", dimensions, tree), ("sum", body, letters, first, last, condition), or
+(sign, left, right), where the sign is "times", "power", "+", "-", an operator or a relation.
 """
 
 import re
@@ -57,42 +56,40 @@ class _Parser:
 
     def relation(self):
         left = self.sum()
-        return ("relation", self.next(), left, self.sum()) if self.peek() in RELATIONS else left
+        return (self.next(), left, self.sum()) if self.peek() in RELATIONS else left
 
     def sum(self):
         left = ("number", 0.0) if self.peek() in ("+", "-") else self.product()
         while self.peek() in ("+", "-"):
-            sign = self.next()
-            left = ("add", sign, left, self.product())
+            left = (self.next(), left, self.product())
         return left
 
     def product(self):
-        left, _ = self.run()
-        while self.peek() in OPERATORS:
-            sign, (right, several) = self.next(), self.run()
-            if sign == "/" and several:
+        left = self.run()
+        while (sign := self.peek()) in OPERATORS:
+            self.next()
+            left = (sign, left, self.factor() if sign == "/" else self.run())
+            if self.peek() not in ENDS:
                 raise Unreadable("a/bc can be read in two ways: write a fraction")
-            left = (sign, left, right)
         return left
 
     def run(self):
-        """Factors side by side, which bind tighter than ·, ⊙ and /, and whether they are several."""
-        left, several = self.factor(), False
+        """Factors side by side, which bind tighter than ·, ⊙ and /."""
+        left = self.factor()
         while self.peek() not in ENDS:
-            left, several = ("times", left, self.factor()), True
-        return left, several
+            left = ("times", left, self.factor())
+        return left
 
     def factor(self):
         tree = self.base()
         if tree[0] == "name":
             tree = self.longest(tree[1])
         if tree[0] == "name" and self.names.get(tree[1], tree[1] in BUILT_IN):
-            tree = ("call", tree[1], self.inside(")") if self.peek() == "(" else [self.factor()])
+            tree = ("call", tree[1], self.bracketed() if self.peek() == "(" else [self.factor()])
         while self.peek() in ("^", "_"):
             mark, inside = self.next(), self.group()
             if mark == "_":
-                kronecker = tree == ("name", "\\delta") and "\\delta" not in self.names
-                tree = ("delta", self.places(inside)) if kronecker else ("index", tree, self.places(inside))
+                tree = self.subscript(tree, inside)
             else:
                 tree = ("transposed", tree) if inside in TRANSPOSED else ("power", tree, parse(inside, self.names))
         return tree
@@ -103,43 +100,53 @@ class _Parser:
             start, mark = self.at, self.next()
             longer = key([*tokens(name), mark] + (["{", *self.group(), "}"] if mark != "'" else []))
             if longer not in self.names:
-                self.at = start
                 if mark == "'":
                     raise Unreadable(f"there is no value for {longer}")
+                self.at = start
                 break
             name = longer
         return ("name", name)
 
-    def inside(self, closing: str) -> list:
+    def subscript(self, tree, inside: list[str]):
+        """An entry, at ik, 11, u_b f, t-1; Kronecker's δ_ik is [i = k]."""
+        inner, places = _Parser([t for t in inside if t != ","], self.names), []
+        while inner.peek():
+            places.append(inner.sum() if {"+", "-"} & set(inside) else inner.factor())
+        if tree == ("name", "\\delta") and "\\delta" not in self.names:
+            if len(places) != 2:
+                raise Unreadable("δ takes two indices")
+            return ("=", *places)
+        return ("index", tree, places)
+
+    def bracketed(self) -> list:
         """What stands in brackets, separated by commas."""
-        found = []
-        while not found or self.peek() == ",":
+        closing, found = {"(": ")", "[": "]"}[self.next()], [self.relation()]
+        while self.peek() == ",":
             self.next()
             found.append(self.relation())
         self.next(closing)
         return found
 
-    def places(self, inside: list[str]) -> list:
-        """Subscripts: ik, 11, u_b f, t-1."""
-        if {"+", "-"} & set(inside):
-            return [parse(inside, self.names)]
-        inner, found = _Parser([t for t in inside if t != ","], self.names), []
-        while inner.peek():
-            found.append(("number", float(inner.next())) if inner.peek().isdigit() else inner.factor())
-        return found
-
     def base(self):
-        if self.peek() in ("(", "["):
-            token = self.peek()
-            inside = self.inside({"(": ")", "[": "]"}[token])
-            if len(inside) > 1 or inside[0][0] == "relation" and token == "(":
-                raise Unreadable("a list or a relation in brackets: write [a > b] for 1 where it holds, else 0")
-            return inside[0]
-        if self.peek() == "{":
+        token = self.peek()
+        if token == "{":
             return self.argument()
-        token = self.next()
-        if token.replace(".", "").isdigit():
+        if token in ("(", "["):
+            first, *more = self.bracketed()
+            if more or first[0] in RELATIONS and token == "(":
+                raise Unreadable("a list or a relation in brackets: write [a > b] for 1 where it holds, else 0")
+            return first
+        self.next()
+        if token.replace(".", "").isdecimal():
             return ("number", float(token))
+        if token == "\\sqrt":
+            return ("power", self.argument(), ("number", 0.5))
+        if token == "\\underset":
+            return ("shape", key(self.group()), self.argument())
+        if token == "\\sum":
+            return self.big_sum(self.group("_"), self.group("^"))
+        if token in ACCENTS:
+            return ("name", key([token, "{", *self.group(), "}"]))
         if token == "\\lVert":
             inside = self.sum()
             self.next("\\rVert")
@@ -151,38 +158,34 @@ class _Parser:
             if "\\partial" in above + below or above[:1] == ["d"]:
                 return self.derivative(key(["\\frac", "{", *above, "}", "{", *below, "}"]))
             return ("/", parse(above, self.names), parse(below, self.names))
-        if token == "\\sqrt":
-            return ("power", self.argument(), ("number", 0.5))
-        if token == "\\underset":
-            return ("shape", key(self.group()), self.argument())
-        if token == "\\sum":
-            return self.big_sum(self.group("_"), self.group("^"))
-        if token in ACCENTS:
-            return ("name", key([token, "{", *self.group(), "}"]))
         if token in ENDS or not (token.isalpha() or token[0] == "\\" and token[1:2].isalpha()):
             raise Unreadable(f"“{token}” is not expected in “{' '.join(self.tokens)}”")
         return ("name", token)
 
     def derivative(self, name: str):
         """A derivative whose value `names` gives; its index letters are its axes, in their order."""
-        if name not in self.names:
+        if self.names.get(name, True):
             raise Unreadable(f"there is no value for the derivative {name}")
         letters = [("name", letter) for letter in index_letters(tokens(name)) if letter not in self.names]
         return ("index", ("name", name), letters) if letters else ("name", name)
 
     def big_sum(self, low: list[str], high: list[str]):
         r"""\sum_i, \sum_{i=1}^n, \sum_{i \ne j}, \sum_{k \le d}, \sum_{i \in I_u}, \sum_{b : u_b = j}, \sum_{(u,i)}."""
-        pair = low[:1] == ["("] or "\\ne" in low
-        letters = [t for t in low if re.fullmatch("[a-z]", t)] if pair else low[:1]
-        first, condition = 1, None
-        if low[1:2] == ["="]:
-            first = {"0": 0, "1": 1}.get("".join(low[2:])) if high else None
-        elif low[:1] == ["("]:
-            condition = ("index", ("name", key(low)), [("name", t) for t in letters])
-        elif "\\in" in low:
-            condition = ("index", ("name", low[2]), [("name", t) for t in [*low[4:], low[0]] if t not in "{}"])
-        elif len(low) > 1:
-            condition = parse(low[2:] if ":" in low else low, self.names, _Parser.relation)
-        if first is None or not letters or not all(re.fullmatch("[a-z]", t) for t in letters):
+        letters, first, condition = low[:1], 1, None
+        match low:
+            case [_, "=", "0" | "1" as start] if high:
+                first = int(start)
+            case ["(", one, ",", other, ")"]:
+                letters, condition = [one, other], ("index", ("name", key(low)), [("name", one), ("name", other)])
+            case [letter, "\\in", name, *places]:
+                places = [t for t in places if t not in "_{}"]
+                condition = parse([name, "_", "{", *places, letter, "}"], self.names)
+            case [_, "<" | ">" | "\\le" | "\\ge", *_] | [_, "\\ne", _] | [_, ":", *_]:
+                letters = low[::2] if "\\ne" in low else letters
+                condition = parse(low[2:] if ":" in low else low, self.names, _Parser.relation)
+            case _:
+                letters = low
+        if not letters or not all(re.fullmatch("[a-z]", t) for t in letters) or len(set(letters)) < len(letters):
             raise Unreadable(f"a sum over “{' '.join(low)}” is not read")
-        return ("sum", letters, first, parse(high, self.names) if high else None, condition, self.product())
+        last, numbers = parse(high, self.names) if high else None, [("name", letter) for letter in letters]
+        return ("sum", self.product(), numbers, first, last, condition)
