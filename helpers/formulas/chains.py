@@ -9,12 +9,11 @@ import re
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from helpers.formulas import Unreadable, Wrong
-from helpers.formulas.evaluation import CONSTANTS, Evaluator, as_array
+from helpers.formulas.evaluation import CONSTANTS, Evaluator
 from helpers.formulas.latex import BUILT_IN, parse
-from helpers.formulas.tokens import index_letters, key, nodes, tokens
+from helpers.formulas.tokens import group, index_letters, key, nodes, tokens
 
 EQUAL, UNEQUAL = ("=", ":=", "\\approx"), ("<", ">", "\\le", "\\ge")
 NOT_READ = ("\\min", "\\int", "\\lim", "\\mathbb", "\\nabla", "\\dots")
@@ -80,7 +79,7 @@ class Display:
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> None:
         trees = [self._tree(member) for member in chain]
-        letters = {n[1] for m in nodes(trees) if m[0] in ("index", "sum") for n in m[2] if n[0] == "name"}
+        letters = {n[1] for m in nodes(trees) if m[0] in ("index", "delta", "sum") for n in m[1] if n[0] == "name"}
         letters |= set(index_letters(chain[0])) - {t for name in self.names for t in index_letters(tokens(name))}
         letters = {t for t in letters if re.fullmatch("[a-z]", t)} - set(self.names)
         members = []
@@ -88,10 +87,12 @@ class Display:
             may_be_truth = "" in self.truths and not condition and self._is_new(source, not members)
             members.append(self._member(source, tree, may_be_truth, letters))
         truth = next((m.latex for m in members if m.kind == "left"), None)
-        first = next((n for n in nodes(members[0].tree) if n[0] not in ("shape", "index")), None)
+        first = members[0].tree or ("",)
+        while first[0] in ("shape", "index"):
+            first = first[2]
         if condition:
             members = [member._replace(kind="condition") for member in members]
-        elif truth is None and first and first[0] == "name" and first[1] in self.names:
+        elif truth is None and first[0] == "name" and first[1] in self.names:
             members[0] = members[0]._replace(kind="given")
         elif "" in self.truths:
             truth = ""
@@ -136,10 +137,6 @@ class Display:
 
         values: key → number, array or function.  Raises Wrong for shapes that do not fit, Unreadable, TypeError.
         """
-        if any(isinstance(value, torch.Tensor) for value in values.values()):  # functions get what the page works with
-            wrapped = {n: (lambda *a, f=f: f(*map(torch.tensor, a))) for n, f in values.items() if callable(f)}
-            values = values | wrapped
-        values = {name: value if callable(value) else as_array(value, name) for name, value in values.items()}
         found = []
         for part in self.parts:
             trees = [member.tree for member in part.members if member.tree]
@@ -162,9 +159,11 @@ def _split(source: list[str], at: tuple[str, ...]) -> tuple[list[list[str]], lis
 
 def _bare(source: list[str]) -> tuple[list[str], str]:
     """A member without the shape that is written under all of it, and that shape."""
-    end = source.index("}") if source[:2] == ["\\underset", "{"] else 0
-    if end and source[end + 1 : end + 2] == ["{"] and source[-1] == "}":
-        return source[end + 2 : -1], key(source[2:end])
+    if source[0] == "\\underset":
+        shape, start = group(source, 1)
+        inside, end = group(source, start)
+        if end == len(source) and inside:
+            return inside, key(shape)
     return source, ""
 
 

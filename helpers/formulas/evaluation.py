@@ -8,7 +8,6 @@ a sum over the axis of i, a product of matrices is `@`, and what is left in the 
 import re
 
 import numpy as np
-import torch
 
 from helpers.formulas import Unreadable, Wrong
 from helpers.formulas.tokens import nodes
@@ -19,25 +18,15 @@ ENTRYWISE = {"+": np.add, "-": np.subtract, "\\max": np.maximum, "=": np.equal, 
 ENTRYWISE |= {"<": np.less, ">": np.greater, "\\le": np.less_equal, "\\ge": np.greater_equal}
 
 
-def as_array(value, who: str) -> np.ndarray:
-    """`value` as float64 (of integers and booleans too).  Raises TypeError, naming `who`, for anything else."""
-    if value is None:
-        raise TypeError(f"{who} is None: its function returns nothing")
-    array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-    if array.dtype.kind not in "iub" and array.dtype != np.float64:
-        remedy = "make it an array of one shape" if array.dtype == object else "convert it, with .double() for instance"
-        raise TypeError(f"{who} is computed in {array.dtype}, and a check needs float64: {remedy}")
-    return array.astype(np.float64)
-
-
 class Evaluator:
     """Evaluates trees at one point; knows every index letter's range there."""
 
     def __init__(self, values: dict, trees: list, letters: list[str], ranges: dict[str, int]):
-        """values: key → float64 array or function.  ranges: of letters, as displayed."""
-        self.values, self.letters, self.sizes = CONSTANTS | values, letters, dict(ranges)
-        self.first = {letter: node[3] for node in nodes(trees) if node[0] == "sum" for _, letter in node[2]}
-        for _, base, places in [node for node in nodes(trees) if node[0] == "index"]:
+        """values: key → array or function.  ranges: of letters, as displayed."""
+        arrays = {name: value if callable(value) else np.asarray(value, float) for name, value in values.items()}
+        self.values, self.letters, self.sizes = CONSTANTS | arrays, letters, dict(ranges)
+        self.first = {letter: node[3] for node in nodes(trees) if node[0] == "sum" for _, letter in node[1]}
+        for _, places, base in [node for node in nodes(trees) if node[0] == "index"]:
             for place, size in zip(places, self._entries(base).shape, strict=False):
                 if place[0] == "name" and place[1] in letters and place[1] not in ranges:
                     self.runs(place[1], size)
@@ -66,6 +55,8 @@ class Evaluator:
         kind, *parts = tree
         if kind in ("name", "index", "sum", "call"):
             return getattr(self, f"_{kind}")(*parts)
+        if kind == "delta":
+            return self._combine("=", *map(self.value, parts[0]))
         if kind == "number":
             return self._lift(np.array(parts[0]))
         if kind == "shape":
@@ -106,7 +97,7 @@ class Evaluator:
             raise Unreadable("a subscript behind what has an index already")
         return array.reshape(core[:1] if core[1:] == (1,) else core)
 
-    def _index(self, base, places: list) -> np.ndarray:
+    def _index(self, places: list, base) -> np.ndarray:
         """Entries; indices count from 1, or from where their sum begins.  NaN outside: at 0 of the padded array."""
         array = self._entries(base)
         if len(places) > array.ndim:
@@ -148,7 +139,7 @@ class Evaluator:
             spread = [np.broadcast_to(v, leading + self._core(v)) for v in values]
             spread = [v[..., 0] if self._core(v)[1:] == (1,) else v for v in spread]
             results = [self.values[name](*(v[place] for v in spread)) for place in np.ndindex(leading)]
-            found = np.array([as_array(result, f"the result of {name}") for result in results])
+            found = np.array(results, float)
             found = found.reshape(leading + found.shape[1:])
             return found[..., None] if len(self._core(found)) == 1 else found
         if len(values) == 2 and name in ENTRYWISE:
@@ -159,7 +150,7 @@ class Evaluator:
             return values[0] * np.eye(values[0].shape[-2])
         raise Wrong(f"{name} of {len(values)} arguments of the shapes {[*map(self._core, values)]}")
 
-    def _sum(self, body, letters: list, first: int, last, condition) -> np.ndarray:
+    def _sum(self, letters: list, body, first: int, last, condition) -> np.ndarray:
         """Terms that do not count may be infinite."""
         end = np.inf if last is None else self._end(letters[0][1], first, last)
         counts = self.value(letters[0]) <= end

@@ -1,7 +1,8 @@
 r"""LaTeX → tree, by recursive descent.
 
-A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", tree, places), ("call", name, arguments),
-("transposed", tree), ("norm", tree), ("shape", dimensions, tree), ("sum", body, letters, first, last, condition), or
+A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", places, tree), ("delta", places),
+("call", name, arguments), ("transposed", tree), ("norm", tree), ("shape", dimensions, tree),
+("sum", letters, body, first, last, condition), or
 (sign, left, right), where the sign is "times", "power", "+", "-", an operator or a relation.
 """
 
@@ -108,15 +109,15 @@ class _Parser:
         return ("name", name)
 
     def subscript(self, tree, inside: list[str]):
-        """An entry, at ik, 11, u_b f, t-1; Kronecker's δ_ik is [i = k]."""
+        """An entry, at ik, 11, u_b f, t-1, or Kronecker's δ_ik."""
         inner, places = _Parser([t for t in inside if t != ","], self.names), []
         while inner.peek():
             places.append(inner.sum() if {"+", "-"} & set(inside) else inner.factor())
         if tree == ("name", "\\delta") and "\\delta" not in self.names:
             if len(places) != 2:
                 raise Unreadable("δ takes two indices")
-            return ("=", *places)
-        return ("index", tree, places)
+            return ("delta", places)
+        return ("index", places, tree)
 
     def bracketed(self) -> list:
         """What stands in brackets, separated by commas."""
@@ -167,7 +168,7 @@ class _Parser:
         if self.names.get(name, True):
             raise Unreadable(f"there is no value for the derivative {name}")
         letters = [("name", letter) for letter in index_letters(tokens(name)) if letter not in self.names]
-        return ("index", ("name", name), letters) if letters else ("name", name)
+        return ("index", letters, ("name", name)) if letters else ("name", name)
 
     def big_sum(self, low: list[str], high: list[str]):
         r"""\sum_i, \sum_{i=1}^n, \sum_{i \ne j}, \sum_{k \le d}, \sum_{i \in I_u}, \sum_{b : u_b = j}, \sum_{(u,i)}."""
@@ -176,7 +177,7 @@ class _Parser:
             case [_, "=", "0" | "1" as start] if high:
                 first = int(start)
             case ["(", one, ",", other, ")"]:
-                letters, condition = [one, other], ("index", ("name", key(low)), [("name", one), ("name", other)])
+                letters, condition = [one, other], ("index", [("name", one), ("name", other)], ("name", key(low)))
             case [letter, "\\in", name, *places]:
                 places = [t for t in places if t not in "_{}"]
                 condition = parse([name, "_", "{", *places, letter, "}"], self.names)
@@ -185,7 +186,9 @@ class _Parser:
                 condition = parse(low[2:] if ":" in low else low, self.names, _Parser.relation)
             case _:
                 letters = low
-        if not letters or not all(re.fullmatch("[a-z]", t) for t in letters) or len(set(letters)) < len(letters):
+        if len(set(letters)) < max(1, len(letters)) or not all(re.fullmatch("[a-z]", t) for t in letters):
             raise Unreadable(f"a sum over “{' '.join(low)}” is not read")
+        if given := set(letters) & set(self.names):
+            raise Unreadable(f"a sum over {given.pop()}, and names gives it a value: take another letter")
         last, numbers = parse(high, self.names) if high else None, [("name", letter) for letter in letters]
-        return ("sum", self.product(), numbers, first, last, condition)
+        return ("sum", numbers, self.product(), first, last, condition)
