@@ -14,7 +14,8 @@ from helpers.formulas.tokens import nodes
 
 CONSTANTS = {"e": np.array(np.e), "\\pi": np.array(np.pi)}
 FUNCTIONS = {f"\\{name}": getattr(np, name) for name in "log exp cosh sinh tanh sin cos arcsin".split()}
-ENTRYWISE = {"+": np.add, "-": np.subtract, "\\max": np.maximum, "=": np.equal, "\\ne": np.not_equal}
+ENTRYWISE = {"+": np.add, "-": np.subtract, "times": np.multiply, "\\cdot": np.multiply, "\\odot": np.multiply}
+ENTRYWISE |= {"/": np.divide, "power": np.power, "\\max": np.maximum, "=": np.equal, "\\ne": np.not_equal}
 ENTRYWISE |= {"<": np.less, ">": np.greater, "\\le": np.less_equal, "\\ge": np.greater_equal}
 
 
@@ -97,17 +98,20 @@ class Evaluator:
             raise Unreadable("a subscript behind what has an index already")
         return array.reshape(core[:1] if core[1:] == (1,) else core)
 
+    def _number(self, tree) -> np.ndarray:
+        if self._core(value := self.value(tree)):
+            raise Wrong("an array stands where an index or a condition is expected")
+        return value
+
     def _index(self, places: list, base) -> np.ndarray:
         """Entries; indices count from 1, or from where their sum begins.  NaN outside: at 0 of the padded array."""
         array = self._entries(base)
         if len(places) > array.ndim:
             raise Wrong(f"{len(places)} indices for an array of shape {array.shape}")
+        at = [self._number(place) + 1 - self.first.get(place[0] == "name" and place[1], 1) for place in places]
+        inside = [np.where((a >= 1) & (a <= n), a, 0).astype(int) for a, n in zip(at, array.shape, strict=False)]
         padding = [(1, 0)] * len(places) + [(0, 0)] * (array.ndim - len(places))
-        at = [self.value(place) + 1 - self.first.get(place[0] == "name" and place[1], 1) for place in places]
-        if any(map(self._core, at)):
-            raise Wrong("an array stands where an index is expected")
-        inside = [np.where((place >= 1) & (place <= n), place, 0) for place, n in zip(at, array.shape, strict=False)]
-        found = np.pad(array, padding, constant_values=np.nan)[tuple(place.astype(int) for place in inside)]
+        found = np.pad(array, padding, constant_values=np.nan)[tuple(inside)]
         return found[..., None] if len(self._core(found)) == 1 else found
 
     def _combine(self, kind: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -115,14 +119,10 @@ class Evaluator:
         if sum(numbers) == 1 and kind not in ("\\odot", "power"):  # a number counts for each entry
             left, right = (v[..., None, None] if n else v for v, n in zip((left, right), numbers, strict=True))
         a, b = self._core(left), self._core(right)
-        if kind in ENTRYWISE and ((1, 1) in (a, b) or a == b):
+        fits = {"times": any(numbers), "\\cdot": any(numbers), "\\odot": a == b != (), "power": all(numbers)}
+        fits["/"] = b in ((), (1, 1))
+        if kind in ENTRYWISE and fits.get(kind, a == b or (1, 1) in (a, b)):
             return ENTRYWISE[kind](left, right).astype(float)
-        if kind in ("times", "\\cdot") and any(numbers) or kind == "\\odot" and a == b != ():
-            return left * right
-        if kind == "/" and b in ((), (1, 1)):
-            return left / right
-        if kind == "power" and all(numbers):
-            return left**right
         if kind == "power" and numbers[1] and (right == -1).all() and a[0] == a[1]:
             return np.linalg.inv(left)
         if kind == "\\cdot" and a[1] == b[1] == 1:
@@ -154,10 +154,10 @@ class Evaluator:
         """Terms that do not count may be infinite."""
         end = np.inf if last is None else self._end(letters[0][1], first, last)
         counts = self.value(letters[0]) <= end
-        for number in letters[1:]:
-            counts = counts & (self.value(number) < np.inf)  # as far as it runs
+        for letter in letters[1:]:
+            counts = counts & (self.value(letter) < np.inf)  # as far as it runs
         if condition is not None:
-            counts = counts & (self.value(condition) != 0)
+            counts = counts & (self._number(condition) != 0)
         value = self.value(body)
         terms = np.where(counts.reshape(counts.shape + (1,) * len(self._core(value))), value, 0.0)
         return terms.sum(tuple(self.letters.index(letter) for _, letter in letters), keepdims=True)
@@ -167,10 +167,10 @@ class Evaluator:
         if ("name", letter) in nodes(last):
             raise Wrong(f"the index {letter} runs up to itself")
         number = f"{last[1]:.15g}" if last[0] == "number" else ""
-        end = self._name(number) if number in self.values else self.value(last)
+        end = self._number(("name", number) if number in self.values else last)
         reach = end.max() - first + 1
         if number:
             self.runs(letter, reach)
-        if self._core(end) or not reach <= self.sizes.setdefault(letter, reach // 1):
+        if not reach <= self.sizes.setdefault(letter, reach // 1):
             raise Wrong(f"the index {letter} runs to {end.max():g}, and has {self.sizes[letter]:g} places")
         return end

@@ -7,7 +7,6 @@ A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", places
 """
 
 import re
-from collections.abc import Callable
 
 from helpers.formulas import Unreadable
 from helpers.formulas.tokens import group, index_letters, key, tokens
@@ -20,10 +19,10 @@ ACCENTS = ("\\hat", "\\tilde", "\\bar", "\\mathbf", "\\mathcal")
 TRANSPOSED = (["\\mathsf", "T"], ["T"], ["\\top"])
 
 
-def parse(source: list[str], names: dict[str, bool], rule: Callable | None = None):
+def parse(source: list[str], names: dict[str, bool]):
     """The tree of all the tokens of `source`.  names: key → whether it is a function.  Raises Unreadable."""
     parser = _Parser(source, names)
-    tree = (rule or _Parser.sum)(parser)
+    tree = parser.sum()
     if parser.peek():
         raise Unreadable(f"“{parser.peek()}” is left over in “{' '.join(source)}”")
     return tree
@@ -54,10 +53,6 @@ class _Parser:
 
     def argument(self):
         return parse(self.group(), self.names)
-
-    def relation(self):
-        left = self.sum()
-        return (self.next(), left, self.sum()) if self.peek() in RELATIONS else left
 
     def sum(self):
         left = ("number", 0.0) if self.peek() in ("+", "-") else self.product()
@@ -113,18 +108,17 @@ class _Parser:
         inner, places = _Parser([t for t in inside if t != ","], self.names), []
         while inner.peek():
             places.append(inner.sum() if {"+", "-"} & set(inside) else inner.factor())
-        if tree == ("name", "\\delta") and "\\delta" not in self.names:
-            if len(places) != 2:
-                raise Unreadable("δ takes two indices")
+        if len(places) == 2 and tree == ("name", "\\delta") and "\\delta" not in self.names:
             return ("delta", places)
         return ("index", places, tree)
 
     def bracketed(self) -> list:
         """What stands in brackets, separated by commas."""
-        closing, found = {"(": ")", "[": "]"}[self.next()], [self.relation()]
-        while self.peek() == ",":
+        closing, found = {"(": ")", "[": "]"}[self.peek()], []
+        while not found or self.peek() == ",":
             self.next()
-            found.append(self.relation())
+            left = self.sum()
+            found.append((self.next(), left, self.sum()) if self.peek() in RELATIONS else left)
         self.next(closing)
         return found
 
@@ -159,7 +153,7 @@ class _Parser:
             if "\\partial" in above + below or above[:1] == ["d"]:
                 return self.derivative(key(["\\frac", "{", *above, "}", "{", *below, "}"]))
             return ("/", parse(above, self.names), parse(below, self.names))
-        if token in ENDS or not (token.isalpha() or token[0] == "\\" and token[1:2].isalpha()):
+        if token in ENDS or not (token.lstrip("\\")[:1].isalpha() or token in self.names):
             raise Unreadable(f"“{token}” is not expected in “{' '.join(self.tokens)}”")
         return ("name", token)
 
@@ -172,23 +166,24 @@ class _Parser:
 
     def big_sum(self, low: list[str], high: list[str]):
         r"""\sum_i, \sum_{i=1}^n, \sum_{i \ne j}, \sum_{k \le d}, \sum_{i \in I_u}, \sum_{b : u_b = j}, \sum_{(u,i)}."""
-        letters, first, condition = low[:1], 1, None
+        letters, first, condition = low[:1], 1, []
         match low:
             case [_, "=", "0" | "1" as start] if high:
                 first = int(start)
-            case ["(", one, ",", other, ")"]:
-                letters, condition = [one, other], ("index", [("name", one), ("name", other)], ("name", key(low)))
+            case [_, "<" | ">" | "\\le" | "\\ge", *_]:
+                condition = low
+            case [_, ":", *condition]:
+                pass
             case [letter, "\\in", name, *places]:
-                places = [t for t in places if t not in "_{}"]
-                condition = parse([name, "_", "{", *places, letter, "}"], self.names)
-            case [_, "<" | ">" | "\\le" | "\\ge", *_] | [_, "\\ne", _] | [_, ":", *_]:
-                letters = low[::2] if "\\ne" in low else letters
-                condition = parse(low[2:] if ":" in low else low, self.names, _Parser.relation)
+                condition = [name, "_", "{", *(t for t in places if t not in "_{}"), letter, "}"]
+            case [one, "\\ne", other]:
+                letters, condition = [one, other], low
+            case ["(", one, ",", other, ")"]:
+                letters, condition = [one, other], [key(low), "_", "{", one, other, "}"]
             case _:
                 letters = low
-        if len(set(letters)) < max(1, len(letters)) or not all(re.fullmatch("[a-z]", t) for t in letters):
-            raise Unreadable(f"a sum over “{' '.join(low)}” is not read")
-        if given := set(letters) & set(self.names):
-            raise Unreadable(f"a sum over {given.pop()}, and names gives it a value: take another letter")
-        last, numbers = parse(high, self.names) if high else None, [("name", letter) for letter in letters]
-        return ("sum", numbers, self.product(), first, last, condition)
+        if not letters or not all(re.fullmatch("[a-z]", t) and t not in self.names for t in letters):
+            raise Unreadable(f"a sum over “{' '.join(low)}” is not read: it takes lower-case letters without a value")
+        where = parse(["[", *condition, "]"], self.names) if condition else None
+        last, numbers = parse(high, self.names) if high else None, [("name", t) for t in dict.fromkeys(letters)]
+        return ("sum", numbers, self.product(), first, last, where)
