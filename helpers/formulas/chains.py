@@ -6,17 +6,17 @@ or it states what the truth says.
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from helpers.formulas import Unreadable, Wrong
 from helpers.formulas.evaluation import CONSTANTS, Evaluator
-from helpers.formulas.latex import BUILT_IN, parse
+from helpers.formulas.latex import BUILT_IN, NOT_READ, parse
 from helpers.formulas.tokens import group, index_letters, key, nodes, tokens
 
 EQUAL, UNEQUAL = ("=", ":=", "\\approx"), ("<", ">", "\\le", "\\ge")
-NOT_READ = ("\\min", "\\int", "\\lim", "\\mathbb", "\\nabla", "\\dots")
 DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     """A chain.  free: the indices of its left side, in their order.  truth: the name of its truth, or None."""
 
     members: list[Member]
-    relations: list[str]
+    relations: list[str]  # before each member; "=" before the first
     letters: list[str]
     free: list[str]
     truth: str | None
@@ -47,9 +47,7 @@ class Display:
 
         Raises Unreadable for what cannot be read, unless `skip` has a token of it.
         """
-        self.names, self.truths, self.skip = names, truths, skip
-        self.parts: list[Part] = []
-        self.ranges: dict[str, int] = {}
+        self.names, self.truths, self.skip, self.parts, self.ranges = names, truths, skip, [], {}
         for source in _split(tokens(latex), ("\\quad", "\\qquad"))[0]:
             self._part(source)
         self.members = [member for part in self.parts for member in part.members]
@@ -97,30 +95,30 @@ class Display:
         elif "" in self.truths:
             truth = ""
         free = [t for t in index_letters(chain[0]) if t in letters]
-        self.parts.append(Part(members, relations, sorted(letters), free, truth))
-
-    def _is_new(self, source: list[str], is_first: bool) -> bool:
-        """Whether a member may stand for a truth without a name: a derivative; a left side that is all new, as F(x)."""
-        derivative = "\\partial" in source or source[0] == "\\frac" and "d" in source[:3]
-        if derivative and source[0] == "\\frac" or is_first and (derivative or {"'", *NOT_READ} & set(source)):
-            return True
-        outside = " ".join(["", *_split(_bare(source)[0], ("(", "["))[0][0], ""])  # of the arguments
-        known = any(" ".join(["", *tokens(name), ""]) in outside for name in self.names)
-        return is_first and source[0] not in ("\\sum", "(") and not known
+        signs = ["=", *("=" if relation in EQUAL else relation for relation in relations)]
+        self.parts.append(Part(members, signs, sorted(letters), free, truth))
 
     def _tree(self, source: list[str]):
         """A tree, or the reason why there is none."""
         try:
-            if token := next((token for token in source if token in NOT_READ), ""):
-                raise Unreadable(f"{token} is not read")
             return None if key(_bare(source)[0]) in self.truths else parse(source, self.names)
         except Unreadable as reason:
             return reason
 
+    def _is_new(self, source: list[str], is_first: bool) -> bool:
+        """Whether a member may stand for a truth without a name: a derivative; a left side that is all new, as F(x)."""
+        derivative = "\\partial" in source or source[0] == "\\frac" and "d" in source[:3]
+        if not is_first or derivative or {"'", *NOT_READ} & set(source):
+            return is_first or derivative and source[0] == "\\frac"
+        outside = " ".join(["", *_split(_bare(source)[0], ("(", "["))[0][0], ""])  # of the arguments
+        known = any(" ".join(["", *tokens(name), ""]) in outside for name in self.names)
+        return source[0] not in ("\\sum", "(") and not known
+
     def _member(self, source: list[str], tree, may_be_truth: bool, letters: set[str]) -> Member:
         bare, shape = _bare(source)
-        if key(bare) in self.truths:
-            return Member(key(bare), "left", shape=shape)
+        left = Member(key(bare), "left", shape=shape)
+        if left.latex in self.truths:
+            return left
         if isinstance(tree, tuple):
             known = {*self.names, *letters, *CONSTANTS, *BUILT_IN}
             if not (unknown := [n[1] for n in nodes(tree) if n[0] in ("name", "call") and n[1] not in known]):
@@ -128,20 +126,16 @@ class Display:
             tree = f"there is no value for {unknown[0]}: give it in names"
         if set(self.skip) & set(source):
             return Member(key(source), "skipped")
-        if may_be_truth:
-            return Member(key(bare), "left", shape=shape)
-        raise Unreadable(f"“{key(source)}”: {tree}")
+        if not may_be_truth:
+            raise Unreadable(f"“{key(source)}”: {tree}")
+        return left
 
     def at(self, values: dict, truths: dict[str, np.ndarray]) -> list[tuple[Member, np.ndarray, np.ndarray, str]]:
         """At one point, for every member: value, what it should be, and the relation ("=", or of an inequality).
 
         values: key → number, array or function.  Raises Wrong for shapes that do not fit, Unreadable, TypeError.
         """
-        found = []
-        for part in self.parts:
-            trees = [member.tree for member in part.members if member.tree]
-            found += _compared(part, Evaluator(values, trees, part.letters, self.ranges), truths)
-        return found
+        return [compared for part in self.parts for compared in _compared(part, values, self.ranges, truths)]
 
 
 def _split(source: list[str], at: tuple[str, ...]) -> tuple[list[list[str]], list[str]]:
@@ -167,26 +161,26 @@ def _bare(source: list[str]) -> tuple[list[str], str]:
     return source, ""
 
 
-def _compared(part: Part, machine: Evaluator, truths: dict[str, np.ndarray]) -> list[tuple]:
-    found, wanted, before, free = [], truths.get(part.truth), None, len(part.free)
+def _compared(part: Part, values: dict, ranges: dict[str, int], truths: dict[str, np.ndarray]) -> Iterator[tuple]:
+    machine = Evaluator(values, [member.tree for member in part.members], part.letters, ranges)
+    wanted, before, free = truths.get(part.truth), None, len(part.free)
     for letter, size in zip(part.free, () if wanted is None else wanted.shape, strict=False):
         machine.runs(letter, size)
-    for member, relation in zip(part.members, ["=", *part.relations], strict=True):
-        sign = "=" if relation in EQUAL else relation
+    for member, relation in zip(part.members, part.relations, strict=True):
         if member.kind == "skipped":
             continue
         if member.kind == "left":
             value = truths[member.latex if member.latex in truths else ""]
-            machine.annotate(member.shape, value.shape[free:]) if member.shape else None
+            if member.shape:
+                machine.annotate(member.shape, value.shape[free:])
         else:
             value = _ordered(machine, member.tree, part.free)
-        beside = before if sign != "=" or member.kind == "condition" else wanted
+        beside = before if relation != "=" or member.kind == "condition" else wanted
         if beside is not None:
             if value.ndim and beside.ndim and (value.ndim != beside.ndim or value.shape[free:] != beside.shape[free:]):
                 raise Wrong(f"“{member.latex}” has the shape {value.shape}, and what it equals {beside.shape}")
-            found.append((member, value, beside, sign))
+            yield member, value, beside, relation
         wanted, before = value if wanted is None else wanted, value
-    return found
 
 
 def _ordered(machine: Evaluator, tree, free: list[str]) -> np.ndarray:

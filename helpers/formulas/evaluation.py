@@ -153,9 +153,8 @@ class Evaluator:
     def _sum(self, letters: list, body, first: int, last, condition) -> np.ndarray:
         """Terms that do not count may be infinite."""
         end = np.inf if last is None else self._end(letters[0][1], first, last)
-        counts = self.value(letters[0]) <= end
-        for letter in letters[1:]:
-            counts = counts & (self.value(letter) < np.inf)  # as far as it runs
+        everywhere = sum(map(self.value, letters)) < np.inf  # as far as they run
+        counts = everywhere & (self.value(letters[0]) <= end)
         if condition is not None:
             counts = counts & (self._number(condition) != 0)
         value = self.value(body)

@@ -16,11 +16,14 @@ OPERATORS = ("\\cdot", "\\odot", "/")
 ENDS = {"", "+", "-", ")", "]", "}", ",", ":", "\\rVert", "\\in", "\\times", *OPERATORS, *RELATIONS}
 BUILT_IN = {f"\\{name}" for name in "log exp cosh sinh tanh sin cos arcsin max".split()} | {"\\operatorname{diag}"}
 ACCENTS = ("\\hat", "\\tilde", "\\bar", "\\mathbf", "\\mathcal")
+NOT_READ = ("\\min", "\\int", "\\lim", "\\mathbb", "\\nabla", "\\dots")
 TRANSPOSED = (["\\mathsf", "T"], ["T"], ["\\top"])
 
 
 def parse(source: list[str], names: dict[str, bool]):
     """The tree of all the tokens of `source`.  names: key → whether it is a function.  Raises Unreadable."""
+    if token := next((token for token in source if token in NOT_READ), ""):
+        raise Unreadable(f"{token} is not read")
     parser = _Parser(source, names)
     tree = parser.sum()
     if parser.peek():
@@ -95,9 +98,7 @@ class _Parser:
         while self.peek() in ("'", "_", "^"):
             start, mark = self.at, self.next()
             longer = key([*tokens(name), mark] + (["{", *self.group(), "}"] if mark != "'" else []))
-            if longer not in self.names:
-                if mark == "'":
-                    raise Unreadable(f"there is no value for {longer}")
+            if longer not in self.names and mark != "'":
                 self.at = start
                 break
             name = longer
