@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
     members: list[Member]
     relations: list[str]  # before each member; "=" before the first
-    letters: list[str]
+    letters: list[str]  # the free ones first
     free: list[str]
     truth: str | None
 
@@ -96,7 +96,7 @@ class Display:
             truth = ""
         free = [t for t in index_letters(chain[0]) if t in letters]
         signs = ["=", *("=" if relation in EQUAL else relation for relation in relations)]
-        self.parts.append(Part(members, signs, sorted(letters), free, truth))
+        self.parts.append(Part(members, signs, free + sorted(letters - {*free}), free, truth))
 
     def _tree(self, source: list[str]):
         """A tree, or the reason why there is none."""
@@ -135,7 +135,10 @@ class Display:
 
         values: key → number, array or function.  Raises Wrong for shapes that do not fit, Unreadable, TypeError.
         """
-        return [compared for part in self.parts for compared in _compared(part, values, self.ranges, truths)]
+        try:
+            return [compared for part in self.parts for compared in _compared(part, values, self.ranges, truths)]
+        except (np.linalg.LinAlgError, IndexError, RuntimeError) as fault:  # a singular matrix; a function's complaint
+            raise Wrong(f"it cannot be computed: {fault}") from fault
 
 
 def _split(source: list[str], at: tuple[str, ...]) -> tuple[list[list[str]], list[str]]:
@@ -174,7 +177,7 @@ def _compared(part: Part, values: dict, ranges: dict[str, int], truths: dict[str
             if member.shape:
                 machine.annotate(member.shape, value.shape[free:])
         else:
-            value = _ordered(machine, member.tree, part.free)
+            value = _plain(machine, member.tree, free)
         beside = before if relation != "=" or member.kind == "condition" else wanted
         if beside is not None:
             if value.ndim and beside.ndim and (value.ndim != beside.ndim or value.shape[free:] != beside.shape[free:]):
@@ -183,15 +186,14 @@ def _compared(part: Part, values: dict, ranges: dict[str, int], truths: dict[str
         wanted, before = value if wanted is None else wanted, value
 
 
-def _ordered(machine: Evaluator, tree, free: list[str]) -> np.ndarray:
+def _plain(machine: Evaluator, tree, free: int) -> np.ndarray:
     """The value with the free indices as axes, then rows and columns; a column is a vector."""
     with np.errstate(all="ignore"):
         value = machine.value(tree)
-    if left := [t for t, n in zip(machine.letters, value.shape, strict=False) if n > 1 and t not in free]:
+    count = len(machine.letters)
+    if left := [t for t, n in zip(machine.letters[free:], value.shape[free:count], strict=True) if n > 1]:
         raise Wrong(f"the index {left[0]} is left over")
-    core = value.shape[len(machine.letters) :]
-    value = np.moveaxis(value, [machine.letters.index(t) for t in free], range(len(free)))
-    value = value.reshape(value.shape[: len(free)] + core)
-    if value.size == 1 and not core:
+    if value.size == 1 and value.ndim == count:
         return value.reshape(())
-    return value[..., 0] if core[1:] == (1,) else value
+    core = value.shape[count:]
+    return value.reshape(value.shape[:free] + (core[:1] if core[1:] == (1,) else core))

@@ -20,13 +20,8 @@ def begin(slug: str) -> None:
 
 def find() -> Path:
     """The notebook that is being run, in the first place that has one.  Unreadable, with the remedy, if none has."""
-    places = [
-        os.environ.get("COURSE_PAGE"),  # set by the press and by tests
-        os.environ.get("JPY_SESSION_NAME"),  # set by Jupyter's server
-        vars(sys.modules["__main__"]).get("__vsc_ipynb_file__"),  # set by VS Code
-        f"{_slug}.ipynb",
-    ]
-    for place in places:
+    editor = vars(sys.modules["__main__"]).get("__vsc_ipynb_file__")  # set by VS Code; before it, by tests and Jupyter
+    for place in (os.environ.get("COURSE_PAGE"), os.environ.get("JPY_SESSION_NAME"), editor, f"{_slug}.ipynb"):
         if place and place.endswith(".ipynb") and Path(place).is_file():
             return Path(place)
     raise Unreadable(f"the page {_slug}.ipynb is not found: save it, and start Jupyter in its folder")
@@ -52,7 +47,6 @@ def display(label: str) -> tuple[str, str]:
             raise Unreadable(f"{where} cannot be read as a notebook: {error}") from error
     found = [latex for name, latex in labelled(cells) if name == label]
     if len(found) != 1:
-        count = f"{len(found)} displays are" if found else "no display is"
-        known = ", ".join(name for name, _ in labelled(cells))
+        known, count = ", ".join(dict(labelled(cells))), f"{len(found)} displays are" if found else "no display is"
         raise Unreadable(f"{count} labelled {label} in {where} (save it, then run again): there are {known}")
     return found[0], str(where)

@@ -47,7 +47,7 @@ class Evaluator:
             base, more = re.fullmatch(r"(.*?)([+-]\d+)?", name).groups()
             given = self.values.get(base, np.array(int(base)) if base.isdecimal() else None)
             if given is None:
-                raise Unreadable(f"there is no size for the dimension {name}: give it in names")
+                raise Unreadable(f"there is no size for the dimension “{base}” of {dimensions}: give it in names")
             if callable(given) or given.ndim or given + int(more or 0) != size:
                 raise Wrong(f"the dimension {name} is {size} here, and {base} is {given}")
 
@@ -56,20 +56,20 @@ class Evaluator:
         kind, *parts = tree
         if kind in ("name", "index", "sum", "call"):
             return getattr(self, f"_{kind}")(*parts)
-        if kind == "delta":
-            return self._combine("=", *map(self.value, parts[0]))
         if kind == "number":
             return self._lift(np.array(parts[0]))
-        if kind == "shape":
-            inside = self.value(parts[1])
-            self.annotate(parts[0], self._core(inside))
-            return inside
-        inside = [self.value(part) for part in parts]
+        if kind == "delta":
+            return self._combine("=", *map(self.value, parts[0]))
+        inside = [self.value(part) for part in parts if isinstance(part, tuple)]
         if len(inside) == 2:
             return self._combine(kind, *inside)
+        core = self._core(inside[0])
+        if kind == "shape":
+            self.annotate(parts[0], core)
+            return inside[0]
         if kind == "norm":
-            return np.sqrt((inside[0] ** 2).sum((-1, -2))) if self._core(inside[0]) else np.abs(inside[0])
-        if not self._core(inside[0]):
+            return np.sqrt((inside[0] ** 2).sum((-1, -2))) if core else np.abs(inside[0])
+        if not core:
             raise Wrong("a number is transposed")
         return inside[0].swapaxes(-1, -2)
 
@@ -134,21 +134,21 @@ class Evaluator:
 
     def _call(self, name: str, arguments: list) -> np.ndarray:
         values = [self.value(argument) for argument in arguments]
+        cores = [self._core(value) for value in values]
         if name in self.values:
-            leading = np.broadcast_shapes(*[v.shape[: len(self.letters)] for v in values])
-            spread = [np.broadcast_to(v, leading + self._core(v)) for v in values]
-            spread = [v[..., 0] if self._core(v)[1:] == (1,) else v for v in spread]
-            results = [self.values[name](*(v[place] for v in spread)) for place in np.ndindex(leading)]
-            found = np.array(results, float)
+            leading = np.broadcast_shapes(*(v.shape[: len(self.letters)] for v in values))
+            spread = [np.broadcast_to(v, leading + core) for v, core in zip(values, cores, strict=True)]
+            spread = [v[..., 0] if core[1:] == (1,) else v for v, core in zip(spread, cores, strict=True)]
+            found = np.array([self.values[name](*(v[at] for v in spread)) for at in np.ndindex(leading)], float)
             found = found.reshape(leading + found.shape[1:])
             return found[..., None] if len(self._core(found)) == 1 else found
-        if len(values) == 2 and name in ENTRYWISE:
+        if name == "\\max" and len(values) == 2:
             return self._combine(name, *values)
-        if len(values) == 1 and name in FUNCTIONS:
+        if name in FUNCTIONS and len(values) == 1:
             return FUNCTIONS[name](*values)
-        if len(values) == 1 and name == "\\operatorname{diag}" and self._core(values[0])[1:] == (1,):
-            return values[0] * np.eye(values[0].shape[-2])
-        raise Wrong(f"{name} of {len(values)} arguments of the shapes {[*map(self._core, values)]}")
+        if name == "\\operatorname{diag}" and len(values) == 1 and cores[0][1:] == (1,):
+            return values[0] * np.eye(cores[0][0])
+        raise Wrong(f"{name} of {len(values)} arguments of the shapes {cores}")
 
     def _sum(self, letters: list, body, first: int, last, condition) -> np.ndarray:
         """Terms that do not count may be infinite."""
