@@ -128,6 +128,7 @@ REFUSED = {
     r"\ell = \underset{n \times 3 \times 1}{A} B": Unreadable,
     r"\underset{n = AB": Unreadable,
     r"\ell = ²": Unreadable,
+    r"\ell = A_{ }": Unreadable,
     r"\ell = \underset{m \times d}{A} B": Unreadable,
     r"\ell = q x": Unreadable,
     r"\ell = \hat x": Unreadable,

@@ -107,7 +107,7 @@ class _Parser:
     def subscript(self, tree, inside: list[str]):
         """An entry, at ik, 11, u_b f, t-1, or Kronecker's δ_ik."""
         inner, places = _Parser([t for t in inside if t != ","], self.names), []
-        while inner.peek():
+        while not places or inner.peek():
             places.append(inner.sum() if {"+", "-"} & set(inside) else inner.factor())
         if len(places) == 2 and tree == ("name", "\\delta") and "\\delta" not in self.names:
             return ("delta", places)
