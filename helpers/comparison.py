@@ -3,11 +3,34 @@
 from collections.abc import Callable, Iterable
 
 import numpy as np
+import torch
 
 from helpers.formulas import Unreadable, Wrong
 from helpers.formulas.chains import Display
-from helpers.formulas.evaluation import as_array
 from helpers.formulas.tokens import key
+
+
+def as_array(value, who: str) -> np.ndarray:
+    """`value` as float64 (of integers and booleans too).  Raises TypeError, naming `who`, for anything else."""
+    if value is None:
+        raise TypeError(f"{who} is None: its function returns nothing")
+    array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    if array.dtype.kind not in "iub" and array.dtype != np.float64:
+        remedy = "make it an array of one shape" if array.dtype == object else "convert it, with .double() for instance"
+        raise TypeError(f"{who} is computed in {array.dtype}, and a check needs float64: {remedy}")
+    return array.astype(np.float64)
+
+
+def as_values(names: dict) -> dict:
+    """What displays are read with: arrays in float64, functions that give them and take what the page works with."""
+    convert = torch.tensor if any(isinstance(value, torch.Tensor) for value in names.values()) else np.asarray
+
+    def of(name: str, value):
+        if callable(value):
+            return lambda *arguments: as_array(value(*map(convert, arguments)), f"the result of {name}")
+        return as_array(value, name)
+
+    return {name: of(name, value) for name, value in names.items()}
 
 
 class CheckFailed(AssertionError):
@@ -30,7 +53,7 @@ class Comparison:
         (first, *_) = found.values()
         try:
             if names:
-                values = {key(name): value for name, value in names(*point).items()}
+                values = as_values({key(name): value for name, value in names(*point).items()})
                 self.display = self.display or self._parsed(latex, values, list(found), skip)
                 for member, value, wanted, relation in self.display.at(values, found):
                     strict = member.kind == "condition" and relation in ("<", ">")

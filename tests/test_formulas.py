@@ -1,14 +1,17 @@
 """The formula reader by itself: what LaTeX means, what is refused, and where the page is found."""
 
+import contextlib
 import json
 import sys
+from random import Random
 
 import numpy as np
 import pytest
+import torch
 
 from helpers.formulas import Unreadable, Wrong, displays
 from helpers.formulas.chains import Display
-from helpers.formulas.tokens import key, statement
+from helpers.formulas.tokens import key, statement, tokens
 
 RNG = np.random.default_rng(7)
 V = {"x": RNG.normal(size=4), "y": RNG.normal(size=4), "a": 1.7, "n": 4, "d": 3}
@@ -16,6 +19,7 @@ V |= {"A": RNG.normal(size=(4, 3)), "B": RNG.normal(size=(3, 5)), "H": RNG.norma
 V |= {r"\mathbf 1": np.ones(4), "W_2": RNG.normal(size=(4, 4)), "w^*": 0.3, "a'": 2.5, r"\hat y": RNG.normal(size=4)}
 V |= {r"\sigma": lambda z: 1 / (1 + np.exp(-z)), r"\operatorname{softmax}": lambda z: np.exp(z) / np.exp(z).sum()}
 V |= {"u": np.array([2, 1, 3, 2]), "G": RNG.normal(size=(4, 3)), "S": RNG.normal(size=(3, 4)) > 0, "k_1": 9.0}
+V |= {r"\tau": lambda z: torch.tensor(z).softmax(1)}
 V |= {r"\frac{\partial z_i}{\partial x_k}": RNG.normal(size=(4, 4)), "s": RNG.normal(size=4)}
 X, Y, A, B, H = (V[name] for name in ("x", "y", "A", "B", "H"))
 
@@ -76,6 +80,10 @@ EVALUATED = {
     r"\ell_i = \bigl(x_i - \sum_j s_j x_j\bigr)^2": (X - V["s"] @ X) ** 2,
     r"\ell = \pi e": np.pi * np.e,
     r"\ell_i = 2 a x_i \qquad i = 1, 2": 3.4 * X[:2],
+    r"\ell = \sum_{ij} A_{ij}": A.sum(),
+    r"\ell = a / (2 n)": 1.7 / 8,
+    r"\ell = \sum_j [A > a]_{1j}": (A[0] > 1.7).sum(),
+    r"\ell = \max(x, a)": np.maximum(X, 1.7),
 }
 
 
@@ -105,6 +113,22 @@ REFUSED = {
     r"\ell_t = \sum_{r=1}^{r} x_r": Wrong,
     r"\ell_{ij} = H_{i}": Wrong,
     r"\ell = \cos(x, y)": Wrong,
+    r"\ell = \max(x)": Wrong,  # not diag(x)
+    r"\ell = [x > A]": Wrong,
+    r"\ell = (H - H)^{-1} x": Wrong,  # singular
+    r"\ell = \tau(a)": Wrong,  # the function takes vectors
+    r"\ell = \sum_i x_x y_i": Wrong,  # a vector is no index
+    r"\ell = \sum_{k \le x} x_k": Wrong,
+    r"\ell = \sum_{k=1}^A x_k": Wrong,
+    r"\ell = \sum_{k=1}^{1/0} x_k": Wrong,
+    r"\ell = \sum_{b : u = 2} x_b": Wrong,
+    r"\ell = \sum_{i x} x_i": Unreadable,
+    r"\ell = \sum_{n=1}^n x_n": Unreadable,  # n has a value
+    r"\ell = \underset{n \times}{A} B": Unreadable,
+    r"\ell = \underset{n \times 3 \times 1}{A} B": Unreadable,
+    r"\underset{n = AB": Unreadable,
+    r"\ell = ²": Unreadable,
+    r"\ell = A_{ }": Unreadable,
     r"\ell = \underset{m \times d}{A} B": Unreadable,
     r"\ell = q x": Unreadable,
     r"\ell = \hat x": Unreadable,
@@ -131,6 +155,18 @@ REFUSED = {
 def test_what_is_no_statement_is_refused(latex, error):
     with pytest.raises(error):
         compared(latex, V["x"] if "_" in latex.split("=")[0] else 0.0)
+
+
+def test_nothing_but_a_refusal_comes_of_random_changes():
+    random, known = Random(7), sorted({token for latex in (*EVALUATED, *REFUSED) for token in tokens(latex)})
+    for latex, truth in EVALUATED.items():
+        for _ in range(15):
+            source = tokens(latex)
+            for _ in range(random.randint(1, 3)):
+                at = random.randrange(len(source))
+                source[at : at + random.randint(0, 1)] = random.choice([[], [random.choice(known)]])
+            with contextlib.suppress(Unreadable, Wrong):
+                compared(" ".join(source), truth)
 
 
 def gaps(latex, truth=(), values=V):

@@ -19,29 +19,12 @@ def begin(slug: str) -> None:
 
 
 def find() -> Path:
-    """The notebook that is being run.  Raises Unreadable, with the remedy, where it cannot be found.
-
-    In this order: $COURSE_PAGE (set by the press and by tests), $JPY_SESSION_NAME (set by Jupyter's server), VS Code's
-    `__vsc_ipynb_file__`, the notebook `slug`.ipynb in the working folder, and the one that Colab holds.
-    """
-    main = vars(sys.modules["__main__"])
-    places = (os.environ.get("COURSE_PAGE"), os.environ.get("JPY_SESSION_NAME"), main.get("__vsc_ipynb_file__"))
-    for place in (*places, f"{_slug}.ipynb"):
+    """The notebook that is being run, in the first place that has one.  Unreadable, with the remedy, if none has."""
+    editor = vars(sys.modules["__main__"]).get("__vsc_ipynb_file__")  # set by VS Code; before it, by tests and Jupyter
+    for place in (os.environ.get("COURSE_PAGE"), os.environ.get("JPY_SESSION_NAME"), editor, f"{_slug}.ipynb"):
         if place and place.endswith(".ipynb") and Path(place).is_file():
             return Path(place)
     raise Unreadable(f"the page {_slug}.ipynb is not found: save it, and start Jupyter in its folder")
-
-
-def _cells() -> tuple[list[dict], str]:
-    if "google.colab" in sys.modules:
-        from google.colab import _message
-
-        return _message.blocking_request("get_ipynb", timeout_sec=30)["ipynb"]["cells"], "this notebook"
-    path = find()
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["cells"], str(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise Unreadable(f"{path} cannot be read as a notebook: {error}") from error
 
 
 def labelled(cells: list[dict]) -> list[tuple[str, str]]:
@@ -52,10 +35,18 @@ def labelled(cells: list[dict]) -> list[tuple[str, str]]:
 
 def display(label: str) -> tuple[str, str]:
     """The LaTeX under `label` as it stands on the page, and where that is.  Unreadable unless it is there once."""
-    cells, where = _cells()
+    if "google.colab" in sys.modules:
+        from google.colab import _message
+
+        where, cells = "this notebook", _message.blocking_request("get_ipynb", timeout_sec=30)["ipynb"]["cells"]
+    else:
+        where = find()
+        try:
+            cells = json.loads(where.read_text(encoding="utf-8"))["cells"]
+        except (OSError, ValueError, KeyError) as error:
+            raise Unreadable(f"{where} cannot be read as a notebook: {error}") from error
     found = [latex for name, latex in labelled(cells) if name == label]
     if len(found) != 1:
-        known = ", ".join(name for name, _ in labelled(cells))
-        count = "no display is" if not found else f"{len(found)} displays are"
+        known, count = ", ".join(dict(labelled(cells))), f"{len(found)} displays are" if found else "no display is"
         raise Unreadable(f"{count} labelled {label} in {where} (save it, then run again): there are {known}")
-    return found[0], where
+    return found[0], str(where)

@@ -1,13 +1,12 @@
 r"""LaTeX → tree, by recursive descent.
 
-A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", tree, places), ("delta", places),
-("call", name, arguments), ("power", base, exponent), ("transposed", tree), ("add", sign, left, right),
-("times" | "\\cdot" | "\\odot" | "/", left, right), ("relation", sign, left, right), ("norm", tree),
-("shape", dimensions, tree), ("sum", letters, first, last, condition, body).
+A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", places, tree), ("delta", places),
+("call", name, arguments), ("transposed", tree), ("norm", tree), ("shape", dimensions, tree),
+("sum", letters, body, first, last, condition), or
+(sign, left, right), where the sign is "times", "power", "+", "-", an operator or a relation.
 """
 
 import re
-from collections.abc import Callable
 
 from helpers.formulas import Unreadable
 from helpers.formulas.tokens import group, index_letters, key, tokens
@@ -17,13 +16,16 @@ OPERATORS = ("\\cdot", "\\odot", "/")
 ENDS = {"", "+", "-", ")", "]", "}", ",", ":", "\\rVert", "\\in", "\\times", *OPERATORS, *RELATIONS}
 BUILT_IN = {f"\\{name}" for name in "log exp cosh sinh tanh sin cos arcsin max".split()} | {"\\operatorname{diag}"}
 ACCENTS = ("\\hat", "\\tilde", "\\bar", "\\mathbf", "\\mathcal")
+NOT_READ = ("\\min", "\\int", "\\lim", "\\mathbb", "\\nabla", "\\dots")
 TRANSPOSED = (["\\mathsf", "T"], ["T"], ["\\top"])
 
 
-def parse(source: list[str], names: dict[str, bool], rule: Callable | None = None):
+def parse(source: list[str], names: dict[str, bool]):
     """The tree of all the tokens of `source`.  names: key → whether it is a function.  Raises Unreadable."""
+    if token := next((token for token in source if token in NOT_READ), ""):
+        raise Unreadable(f"{token} is not read")
     parser = _Parser(source, names)
-    tree = (rule or _Parser.sum)(parser)
+    tree = parser.sum()
     if parser.peek():
         raise Unreadable(f"“{parser.peek()}” is left over in “{' '.join(source)}”")
     return tree
@@ -55,44 +57,38 @@ class _Parser:
     def argument(self):
         return parse(self.group(), self.names)
 
-    def relation(self):
-        left = self.sum()
-        return ("relation", self.next(), left, self.sum()) if self.peek() in RELATIONS else left
-
     def sum(self):
         left = ("number", 0.0) if self.peek() in ("+", "-") else self.product()
         while self.peek() in ("+", "-"):
-            sign = self.next()
-            left = ("add", sign, left, self.product())
+            left = (self.next(), left, self.product())
         return left
 
     def product(self):
-        left, _ = self.run()
-        while self.peek() in OPERATORS:
-            sign, (right, several) = self.next(), self.run()
-            if sign == "/" and several:
+        left = self.run()
+        while (sign := self.peek()) in OPERATORS:
+            self.next()
+            left = (sign, left, self.factor() if sign == "/" else self.run())
+            if self.peek() not in ENDS:
                 raise Unreadable("a/bc can be read in two ways: write a fraction")
-            left = (sign, left, right)
         return left
 
     def run(self):
-        """Factors side by side, which bind tighter than ·, ⊙ and /, and whether they are several."""
-        left, several = self.factor(), False
+        """Factors side by side, which bind tighter than ·, ⊙ and /."""
+        left = self.factor()
         while self.peek() not in ENDS:
-            left, several = ("times", left, self.factor()), True
-        return left, several
+            left = ("times", left, self.factor())
+        return left
 
     def factor(self):
         tree = self.base()
         if tree[0] == "name":
             tree = self.longest(tree[1])
         if tree[0] == "name" and self.names.get(tree[1], tree[1] in BUILT_IN):
-            tree = ("call", tree[1], self.inside(")") if self.peek() == "(" else [self.factor()])
+            tree = ("call", tree[1], self.bracketed() if self.peek() == "(" else [self.factor()])
         while self.peek() in ("^", "_"):
             mark, inside = self.next(), self.group()
             if mark == "_":
-                kronecker = tree == ("name", "\\delta") and "\\delta" not in self.names
-                tree = ("delta", self.places(inside)) if kronecker else ("index", tree, self.places(inside))
+                tree = self.subscript(tree, inside)
             else:
                 tree = ("transposed", tree) if inside in TRANSPOSED else ("power", tree, parse(inside, self.names))
         return tree
@@ -102,44 +98,51 @@ class _Parser:
         while self.peek() in ("'", "_", "^"):
             start, mark = self.at, self.next()
             longer = key([*tokens(name), mark] + (["{", *self.group(), "}"] if mark != "'" else []))
-            if longer not in self.names:
+            if longer not in self.names and mark != "'":
                 self.at = start
-                if mark == "'":
-                    raise Unreadable(f"there is no value for {longer}")
                 break
             name = longer
         return ("name", name)
 
-    def inside(self, closing: str) -> list:
+    def subscript(self, tree, inside: list[str]):
+        """An entry, at ik, 11, u_b f, t-1, or Kronecker's δ_ik."""
+        inner, places = _Parser([t for t in inside if t != ","], self.names), []
+        while not places or inner.peek():
+            places.append(inner.sum() if {"+", "-"} & set(inside) else inner.factor())
+        if len(places) == 2 and tree == ("name", "\\delta") and "\\delta" not in self.names:
+            return ("delta", places)
+        return ("index", places, tree)
+
+    def bracketed(self) -> list:
         """What stands in brackets, separated by commas."""
-        found = []
+        closing, found = {"(": ")", "[": "]"}[self.peek()], []
         while not found or self.peek() == ",":
             self.next()
-            found.append(self.relation())
+            left = self.sum()
+            found.append((self.next(), left, self.sum()) if self.peek() in RELATIONS else left)
         self.next(closing)
         return found
 
-    def places(self, inside: list[str]) -> list:
-        """Subscripts: ik, 11, u_b f, t-1."""
-        if {"+", "-"} & set(inside):
-            return [parse(inside, self.names)]
-        inner, found = _Parser([t for t in inside if t != ","], self.names), []
-        while inner.peek():
-            found.append(("number", float(inner.next())) if inner.peek().isdigit() else inner.factor())
-        return found
-
     def base(self):
-        if self.peek() in ("(", "["):
-            token = self.peek()
-            inside = self.inside({"(": ")", "[": "]"}[token])
-            if len(inside) > 1 or inside[0][0] == "relation" and token == "(":
-                raise Unreadable("a list or a relation in brackets: write [a > b] for 1 where it holds, else 0")
-            return inside[0]
-        if self.peek() == "{":
+        token = self.peek()
+        if token == "{":
             return self.argument()
-        token = self.next()
-        if token.replace(".", "").isdigit():
+        if token in ("(", "["):
+            first, *more = self.bracketed()
+            if more or first[0] in RELATIONS and token == "(":
+                raise Unreadable("a list or a relation in brackets: write [a > b] for 1 where it holds, else 0")
+            return first
+        self.next()
+        if token.replace(".", "").isdecimal():
             return ("number", float(token))
+        if token == "\\sqrt":
+            return ("power", self.argument(), ("number", 0.5))
+        if token == "\\underset":
+            return ("shape", key(self.group()), self.argument())
+        if token == "\\sum":
+            return self.big_sum(self.group("_"), self.group("^"))
+        if token in ACCENTS:
+            return ("name", key([token, "{", *self.group(), "}"]))
         if token == "\\lVert":
             inside = self.sum()
             self.next("\\rVert")
@@ -151,38 +154,37 @@ class _Parser:
             if "\\partial" in above + below or above[:1] == ["d"]:
                 return self.derivative(key(["\\frac", "{", *above, "}", "{", *below, "}"]))
             return ("/", parse(above, self.names), parse(below, self.names))
-        if token == "\\sqrt":
-            return ("power", self.argument(), ("number", 0.5))
-        if token == "\\underset":
-            return ("shape", key(self.group()), self.argument())
-        if token == "\\sum":
-            return self.big_sum(self.group("_"), self.group("^"))
-        if token in ACCENTS:
-            return ("name", key([token, "{", *self.group(), "}"]))
-        if token in ENDS or not (token.isalpha() or token[0] == "\\" and token[1:2].isalpha()):
+        if token in ENDS or not (token.lstrip("\\")[:1].isalpha() or token in self.names):
             raise Unreadable(f"“{token}” is not expected in “{' '.join(self.tokens)}”")
         return ("name", token)
 
     def derivative(self, name: str):
         """A derivative whose value `names` gives; its index letters are its axes, in their order."""
-        if name not in self.names:
+        if self.names.get(name, True):
             raise Unreadable(f"there is no value for the derivative {name}")
         letters = [("name", letter) for letter in index_letters(tokens(name)) if letter not in self.names]
-        return ("index", ("name", name), letters) if letters else ("name", name)
+        return ("index", letters, ("name", name)) if letters else ("name", name)
 
     def big_sum(self, low: list[str], high: list[str]):
         r"""\sum_i, \sum_{i=1}^n, \sum_{i \ne j}, \sum_{k \le d}, \sum_{i \in I_u}, \sum_{b : u_b = j}, \sum_{(u,i)}."""
-        pair = low[:1] == ["("] or "\\ne" in low
-        letters = [t for t in low if re.fullmatch("[a-z]", t)] if pair else low[:1]
-        first, condition = 1, None
-        if low[1:2] == ["="]:
-            first = {"0": 0, "1": 1}.get("".join(low[2:])) if high else None
-        elif low[:1] == ["("]:
-            condition = ("index", ("name", key(low)), [("name", t) for t in letters])
-        elif "\\in" in low:
-            condition = ("index", ("name", low[2]), [("name", t) for t in [*low[4:], low[0]] if t not in "{}"])
-        elif len(low) > 1:
-            condition = parse(low[2:] if ":" in low else low, self.names, _Parser.relation)
-        if first is None or not letters or not all(re.fullmatch("[a-z]", t) for t in letters):
-            raise Unreadable(f"a sum over “{' '.join(low)}” is not read")
-        return ("sum", letters, first, parse(high, self.names) if high else None, condition, self.product())
+        letters, first, condition = low[:1], 1, []
+        match low:
+            case [_, "=", "0" | "1" as start] if high:
+                first = int(start)
+            case [_, "<" | ">" | "\\le" | "\\ge", *_]:
+                condition = low
+            case [_, ":", *condition]:
+                pass
+            case [letter, "\\in", name, *places]:
+                condition = [name, "_", "{", *(t for t in places if t not in "_{}"), letter, "}"]
+            case [one, "\\ne", other]:
+                letters, condition = [one, other], low
+            case ["(", one, ",", other, ")"]:
+                letters, condition = [one, other], [key(low), "_", "{", one, other, "}"]
+            case _:
+                letters = low
+        if not letters or not all(re.fullmatch("[a-z]", t) and t not in self.names for t in letters):
+            raise Unreadable(f"a sum over “{' '.join(low)}” is not read: it takes lower-case letters without a value")
+        where = parse(["[", *condition, "]"], self.names) if condition else None
+        last, numbers = parse(high, self.names) if high else None, [("name", t) for t in dict.fromkeys(letters)]
+        return ("sum", numbers, self.product(), first, last, where)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import cycle
 
 from helpers.formulas import Unreadable
 
@@ -19,11 +20,8 @@ BINDING = ("\\sum", "\\min", "\\max", "\\lim", "\\nabla")
 def tokens(latex: str) -> list[str]:
     r"""The tokens of `latex` without layout and without remarks (behind &&); norms become \lVert … \rVert."""
     latex = re.sub(r"(frac\s*\d)(?=\d)", r"\1 ", LAYOUT.sub(" ", latex))  # \tfrac12 has two arguments
-    found = [SAME.get(token, token) for token in TOKEN.findall(latex)]
-    bars = [i for i, token in enumerate(found) if token == "\\|"]
-    for count, i in enumerate(bars):
-        found[i] = "\\rVert" if count % 2 else "\\lVert"
-    return found
+    bars = cycle(("\\lVert", "\\rVert"))
+    return [next(bars) if token == "\\|" else SAME.get(token, token) for token in TOKEN.findall(latex)]
 
 
 def statement(latex: str) -> str:
@@ -51,13 +49,11 @@ def group(source: list[str], at: int) -> tuple[list[str], int]:
 
 def index_letters(source: list[str]) -> list[str]:
     """The lower-case letters in the subscripts of `source`, in their order, without those of a sum, a minimum …"""
-    found, bound = [], set()
+    found, bound = [], []
     for at, token in enumerate(source[:-1]):
         if token == "_":
-            letters = [t for t in group(source, at + 1)[0] if re.fullmatch("[a-z]", t)]
-            bound |= set(letters) if source[at - 1] in BINDING else set()
-            found += letters
-    return [t for t in dict.fromkeys(found) if t not in bound]
+            (bound if source[at - 1] in BINDING else found).extend(group(source, at + 1)[0])
+    return [t for t in dict.fromkeys(found) if re.fullmatch("[a-z]", t) and t not in bound]
 
 
 def nodes(tree):
