@@ -72,6 +72,8 @@ class Evaluator:
             return self._combine(kind, self.value(parts[0]), self.value(parts[1]))
         inside = self.value(parts[-1])
         if kind == "norm":
+            if parts[0] == "2" and self._core(inside)[1:] > (1,):
+                raise Wrong("‖…‖_2 of a matrix is its largest singular value, which is not read")
             return np.abs(inside) if self._is_number(inside) else np.sqrt((inside**2).sum((-1, -2)))
         if kind == "shape":
             self.annotate(parts[0], self._core(inside))
@@ -158,13 +160,13 @@ class Evaluator:
             return np.maximum(*values)
         if name in FUNCTIONS and len(values) == 1:
             return FUNCTIONS[name](*values)
-        if len(values) == 1 and self._core(values[0])[1:] == (1,):  # diag
+        if name != "\\max" and len(values) == 1 and self._core(values[0])[1:] == (1,):  # diag
             return values[0] * np.eye(values[0].shape[-2])
         raise Wrong(f"{name} of {len(values)} arguments of the shapes {[*map(self._core, values)]}")
 
     def _dimension(self, name: str, size: int) -> None:
         """A number is that number, or what `names` says that it stands for; a letter is what `names` says."""
-        base, more = re.fullmatch(r"(.+?)((?:[+-]\d+)?)", name).groups()
+        base, more = re.fullmatch(r"(.*?)((?:[+-]\d+)?)", name).groups()
         given = self.values.get(base, np.array(int(base)) if base.isdigit() else None)
         if given is None:
             raise Unreadable(f"there is no size for the dimension {base}: give it in names")

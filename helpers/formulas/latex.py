@@ -2,7 +2,7 @@ r"""LaTeX → tree, by recursive descent.
 
 A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", tree, places), ("delta", places),
 ("call", name, arguments), ("power", base, exponent), ("transposed", tree), ("add", sign, left, right),
-("times" | "\\cdot" | "\\odot" | "/", left, right), ("relation", sign, left, right), ("norm", tree),
+("times" | "\\cdot" | "\\odot" | "/", left, right), ("relation", sign, left, right), ("norm", kind, tree),
 ("shape", dimensions, tree), ("sum", letters, first, last, condition, body).
 """
 
@@ -79,6 +79,9 @@ class _Parser:
         """Factors side by side, which bind tighter than ·, ⊙ and /, and whether they are several."""
         left, several = self.factor(), False
         while self.peek() not in ENDS:
+            behind = next((t for t in self.tokens[self.at - 1 :: -1] if t != "}"), "")
+            if behind.isdigit() and next((t for t in self.tokens[self.at :] if t != "{"), "")[:1].isdigit():
+                raise Unreadable(f"a number behind a number, in “{key(self.tokens)}”: TeX shows 2 3 as 23")
             left, several = ("times", left, self.factor()), True
         return left, several
 
@@ -145,7 +148,7 @@ class _Parser:
             self.next("\\rVert")
             if (kind := self.group("_")) not in ([], ["F"], ["2"]):
                 raise Unreadable(f"the norm ‖…‖_{' '.join(kind)} is not read")
-            return ("norm", inside)
+            return ("norm", "".join(kind), inside)
         if token == "\\frac":
             above, below = self.group(), self.group()
             if "\\partial" in above + below or above[:1] == ["d"]:
@@ -183,6 +186,9 @@ class _Parser:
             condition = ("index", ("name", low[2]), [("name", t) for t in [*low[4:], low[0]] if t not in "{}"])
         elif len(low) > 1:
             condition = parse(low[2:] if ":" in low else low, self.names, _Parser.relation)
+            first = 1 if condition[0] == "relation" and not high else None
+        elif high:
+            first = None
         if first is None or not letters or not all(re.fullmatch("[a-z]", t) for t in letters):
             raise Unreadable(f"a sum over “{' '.join(low)}” is not read")
         return ("sum", letters, first, parse(high, self.names) if high else None, condition, self.product())
