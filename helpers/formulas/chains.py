@@ -17,6 +17,7 @@ from helpers.formulas.latex import BUILT_IN, parse
 from helpers.formulas.tokens import index_letters, key, nodes, tokens
 
 EQUAL, UNEQUAL = ("=", ":=", "\\approx"), ("<", ">", "\\le", "\\ge")
+CONDITIONAL = r"\\text\{\s*(if|where|when|whenever|for|for all|with|and)\s*\}"
 NOT_READ = ("\\min", "\\int", "\\lim", "\\mathbb", "\\nabla", "\\dots")
 DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
@@ -63,19 +64,26 @@ class Display:
             raise Unreadable(f"skip has {unused.pop()}, and what is displayed can be read without")
 
     def _part(self, source: list[str]) -> None:
-        condition = source[:1] != [] and source[0].startswith("\\text{")  # behind other text stands a remark
-        source = [token for token in source if not token.startswith("\\text{")]
-        while source and source[-1] in (",", ".", ";"):
+        while source and (source[-1] in (",", ".", ";") or source[-1].startswith("\\text{")):
             source = source[:-1]
+        if condition := bool(source) and re.fullmatch(CONDITIONAL, source[0]) is not None:
+            source = source[1:]
+        if words := next((token for token in source if token.startswith("\\text{")), ""):
+            raise Unreadable(
+                f"{words} amid mathematics: words stand at the end of a part, and if, for, with … before one"
+            )
         if listed := re.fullmatch(r"([a-z]) = 1 ,(?: \\dots ,)? (\d+)", " ".join(source)):
             self.ranges[listed[1]] = int(listed[2])
         elif source:
             if source[0] == "(" and source[-1] == ")" and len(_split(source[1:-1], EQUAL + UNEQUAL)[0]) > 1:
                 source, condition = source[1:-1], True
             chain, relations = _split(source, EQUAL + UNEQUAL)
+            if ":=" in relations[1:]:
+                raise Unreadable(f"“{key(source)}”: := stands behind the first member alone")
             if not relations or not all(chain):
                 raise Unreadable(f"“{key(source)}” states nothing: a remark stands behind && or in \\text")
-            self._chain(chain, relations, condition or not set(relations) & set(EQUAL))
+            known = {key(_bare(member)[0]) for member in chain} & set(self.truths)
+            self._chain(chain, relations, condition or not set(relations) & set(EQUAL) and not known)
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> None:
         trees = [self._tree(member) for member in chain]
@@ -91,6 +99,8 @@ class Display:
         truth, first = next((m.latex for m in members if m.kind == "left"), None), members[0].tree
         while first and first[0] in ("shape", "index"):
             first = first[2] if first[0] == "shape" else first[1]
+        if condition and "left" in [member.kind for member in members]:
+            raise Unreadable(f"“{members[0].latex}” is a condition, and names what has a truth")
         if condition:
             members = [member._replace(kind="condition") for member in members]
         elif truth is None and first and first[0] == "name" and first[1] in self.names:
@@ -172,10 +182,13 @@ def _bare(source: list[str]) -> tuple[list[str], str]:
 
 def _compared(part: Part, machine: Evaluator, truths: dict[str, np.ndarray]) -> list[tuple]:
     found, wanted, before, free = [], truths.get(part.truth), None, len(part.free)
+    turns = {"\\approx", *UNEQUAL}  # behind one of these, = goes on from the member before
     for letter, size in zip(part.free, () if wanted is None else wanted.shape, strict=False):
         machine.runs(letter, size)
+    left = next((place for place, member in enumerate(part.members) if member.kind == "left"), 0)
+    wanted = None if turns & set(part.relations[:left]) else wanted
     for member, relation in zip(part.members, ["=", *part.relations], strict=True):
-        sign = "=" if relation in EQUAL else relation
+        sign = "=" if relation == ":=" else relation
         if member.kind == "skipped":
             continue
         if member.kind == "left":
@@ -183,12 +196,12 @@ def _compared(part: Part, machine: Evaluator, truths: dict[str, np.ndarray]) -> 
             machine.annotate(member.shape, value.shape[free:]) if member.shape else None
         else:
             value = _ordered(machine, member.tree, part.free)
-        beside = before if sign != "=" or member.kind == "condition" else wanted
+        beside = before if sign in UNEQUAL or member.kind == "condition" else wanted
         if beside is not None:
             if value.ndim and beside.ndim and (value.ndim != beside.ndim or value.shape[free:] != beside.shape[free:]):
                 raise Wrong(f"“{member.latex}” has the shape {value.shape}, and what it equals {beside.shape}")
             found.append((member, value, beside, sign))
-        wanted, before = value if wanted is None else wanted, value
+        wanted, before = value if wanted is None or sign in turns else wanted, value
     return found
 
 
