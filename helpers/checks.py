@@ -79,13 +79,10 @@ def equation(
     comparison = Comparison(label)
     for point in at:
         comparison.at(point if isinstance(point, tuple) else (point,), latex, truth, names, code, formula, skip)
-    if not comparison.points:
+    if not comparison.points + comparison.outside:
         raise ValueError(f"{label}: there is no point to check at")
-    if not comparison.error <= tol:
-        raise CheckFailed(
-            f"{label} is wrong: {comparison.worst}; largest error {comparison.error:.3g} over {comparison.points:,} "
-            f"points, tolerance {tol:.0e}"
-        )
+    if why := comparison.refusal(tol):
+        raise CheckFailed(f"{label} is wrong: {why}")
     if instead is None:
         _done[label] = Check(label, comparison.points, comparison.error, tol, comparison.code_error)
         if names:

@@ -9,6 +9,8 @@ from helpers.formulas import Unreadable, Wrong
 from helpers.formulas.chains import Display
 from helpers.formulas.tokens import key
 
+EXACT = 1e-6  # what = may leave out, as finite differences do; more is an approximation
+
 
 def as_array(value, who: str) -> np.ndarray:
     """`value` as float64 (of integers and booleans too).  Raises TypeError, naming `who`, for anything else."""
@@ -44,6 +46,17 @@ class Comparison:
         """label: what errors are to name."""
         self.label, self.points, self.error, self.code_error, self.worst = label, 0, 0.0, None, ""
         self.display: Display | None = None
+        self.unequal, self.outside = 0.0, 0
+
+    def refusal(self, tol: float) -> str:
+        """Why this is not accepted within `tol`, "" where it is."""
+        if self.outside and not self.points:
+            return "its condition holds at no point"
+        if not self.error <= tol:
+            return f"{self.worst}; largest error {self.error:.3g} over {self.points:,} points, tolerance {tol:.0e}"
+        if self.unequal > EXACT:
+            return f"{self.worst}; equal to {self.unequal:.0e} alone, which \\approx says and = does not"
+        return ""
 
     def at(self, point: tuple, latex: str, truth, names, code, formula, skip) -> None:
         """Compare at one point; the arguments are those of `equation`."""
@@ -55,9 +68,12 @@ class Comparison:
             if names:
                 values = as_values({key(name): value for name, value in names(*point).items()})
                 self.display = self.display or self._parsed(latex, values, list(found), skip)
-                for member, value, wanted, relation in self.display.at(values, found):
-                    strict = member.kind == "condition" and relation in ("<", ">")
-                    self._compare(point, f"“{member.latex}”", value, wanted, relation, strict)
+                compared = self.display.at(values, found)
+                if self._is_outside(compared):
+                    return
+                for member, value, wanted, relation in compared:
+                    gap = self._compare(point, f"“{member.latex}”", value, wanted, relation)
+                    self.unequal = max(self.unequal, gap if relation != "\\approx" else 0.0)
             for who, function in (("the formula", formula), ("the code", code)):
                 if function:
                     value = as_array(function(*point), who)
@@ -66,7 +82,10 @@ class Comparison:
                     gap = self._compare(point, who, value, first, "=")
                     self.code_error = max(self.code_error or 0.0, gap) if who == "the code" else None
         except Wrong as fault:
-            raise CheckFailed(f"{self.label} is wrong: {fault}, at point {self.points} ({_brief(point)})") from None
+            raise CheckFailed(f"{self.label} is wrong: {fault}, {self._where(point)}") from None
+
+    def _where(self, point: tuple) -> str:
+        return f"at point {self.points + self.outside} ({_brief(point)})"
 
     def _parsed(self, latex: str, values: dict, truths: list[str], skip) -> Display:
         try:
@@ -74,24 +93,36 @@ class Comparison:
         except Unreadable as fault:
             raise Unreadable(f"{self.label} is not read: {fault}") from None
 
-    def _compare(
-        self, point: tuple, who: str, value: np.ndarray, wanted: np.ndarray, relation: str, strict=False
-    ) -> float:
+    def _is_outside(self, compared: list) -> bool:
+        """Whether a condition fails here; then what is displayed must fail too, or the condition says too much."""
+        gaps = [(member.kind == "condition", _gap(*rest).max(initial=0.0)) for member, *rest in compared]
+        if all(gap <= EXACT for condition, gap in gaps if condition):
+            return False
+        if all(gap <= EXACT for condition, gap in gaps if not condition):
+            raise Wrong("a condition does not hold, and what is said under it does")
+        self.points, self.outside = self.points - 1, self.outside + 1
+        return True
+
+    def _compare(self, point: tuple, who: str, value: np.ndarray, wanted: np.ndarray, relation: str) -> float:
         value, wanted = np.broadcast_arrays(value, wanted)
-        with np.errstate(invalid="ignore"):
-            gap = value - wanted
-        gap = (
-            np.maximum(gap, 0) if relation in (">", "\\ge") else np.maximum(-gap, 0) if relation != "=" else np.abs(gap)
-        )
-        gap = np.where(
-            value == wanted, np.inf if strict else 0.0, np.where(np.isnan(gap), np.inf, gap)
-        )  # equal infinities agree
+        gap = _gap(value, wanted, relation)
         if gap.size and (largest := float(gap.max())) >= self.error and (largest or not self.worst):
             entry = np.unravel_index(int(gap.argmax()), gap.shape)
             place = f"entry {list(map(int, entry))} of " if entry else ""
             values = f"is {value[entry]:.10g} where {wanted[entry]:.10g} is right"
-            self.error, self.worst = largest, f"{place}{who} {values}, at point {self.points} ({_brief(point)})"
+            self.error, self.worst = largest, f"{place}{who} {values}, {self._where(point)}"
         return float(gap.max()) if gap.size else 0.0
+
+
+def _gap(value: np.ndarray, wanted: np.ndarray, relation: str) -> np.ndarray:
+    """How far each entry is from what the relation says; infinite for NaN, and for equality under < and >."""
+    value, wanted = np.broadcast_arrays(value, wanted)
+    with np.errstate(invalid="ignore"):
+        gap = value - wanted
+    if relation in ("<", ">", "\\le", "\\ge"):
+        gap = np.where(np.isnan(gap), gap, np.maximum(gap if relation in (">", "\\ge") else -gap, 0))
+    same = np.inf if relation in ("<", ">") else 0.0  # equal infinities agree
+    return np.where(value == wanted, same, np.where(np.isnan(gap), np.inf, np.abs(gap)))
 
 
 def largest_error(function: Callable, truth: Callable, at: Iterable) -> tuple[float, int]:

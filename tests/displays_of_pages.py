@@ -35,10 +35,10 @@ class Call:
                 point = point if isinstance(point, tuple) else (point,)
                 comparison.at(point, latex, given["truth"], given["names"], None, None, given["skip"])
                 if not comparison.error <= given["tol"]:
-                    return comparison.worst
+                    break
+            return comparison.refusal(given["tol"])
         except (checks.CheckFailed, ValueError) as fault:
             return f"{type(fault).__name__}: {fault}"
-        return ""
 
 
 def _names(code: types.CodeType) -> tuple[set[str], set[str]]:

@@ -83,6 +83,38 @@ def test_the_slope_of_the_sine_is_not_minus_the_cosine(shown, page):
     assert coverage(["eq-a"]) == 0
 
 
+def test_a_condition_says_neither_too_little_nor_too_much(page):
+    def check(condition):
+        page(rf"y = x{condition} .")
+        return equation("eq-a", {"y": abs}, at=[-2.0, -1.0, 1.0, 2.0], names=names)
+
+    assert check(r" \qquad \text{if } x > 0") == 0
+    assert checks.record()["eq-a"]["points"] == 2
+    for false in ("", r"\qquad \text{if } x < 0", r"\qquad \text{if } x > -1.5", r"\qquad x > 1", r"\qquad x > 3"):
+        with pytest.raises(CheckFailed, match="condition|is right"):
+            check(false)
+
+
+def test_what_is_equal_up_to_a_remainder_says_so(page):
+    def check(display):
+        page(display)
+        return equation("eq-a", {"y": lambda x: x + 1e-5}, at=[1.0, 2.0], names=names, tol=1e-4)
+
+    assert check(r"y \approx x = 2 x - x") > 0
+    for false in ("y = x", r"y \approx x = x + 0.00001", r"x = y"):
+        with pytest.raises(CheckFailed, match=r"which \\approx says"):
+            check(false)
+    for false in ("y < x", "y > x > x", r"y \ge 0 = x"):
+        with pytest.raises(CheckFailed):
+            check(false)
+
+
+def test_a_function_alone_is_no_truth_of_what_is_no_name(page):
+    page(r"\phantom{y} \propto q = x")
+    with pytest.raises(Unreadable, match="phantom"):
+        equation("eq-a", float, at=[1.0], names=names)
+
+
 def test_the_code_is_a_third_party(page):
     page(r"\frac{d}{dx} \sin x = \cos x .")
     with pytest.raises(CheckFailed, match=r"the code is .* at point \d"):

@@ -17,6 +17,8 @@ from helpers.formulas.latex import BUILT_IN, NOT_READ, parse
 from helpers.formulas.tokens import group, index_letters, key, nodes, tokens
 
 EQUAL, UNEQUAL = ("=", ":=", "\\approx"), ("<", ">", "\\le", "\\ge")
+CONDITIONAL = r"\\text\{\s*(if|where|when|whenever|for|for all|with|and)\s*\}"
+NO_NAME = {"\\propto", "\\equiv", "\\sim", "\\phantom", "\\color", "\\cancel"}
 DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
@@ -61,19 +63,26 @@ class Display:
             raise Unreadable(f"skip has {unused.pop()}, and what is displayed can be read without")
 
     def _part(self, source: list[str]) -> None:
-        condition = source[:1] != [] and source[0].startswith("\\text{")  # behind other text stands a remark
-        source = [token for token in source if not token.startswith("\\text{")]
-        while source and source[-1] in (",", ".", ";"):
+        while source and (source[-1] in (",", ".", ";") or source[-1].startswith("\\text{")):
             source = source[:-1]
+        if condition := bool(source) and re.fullmatch(CONDITIONAL, source[0]) is not None:
+            source = source[1:]
+        if words := next((token for token in source if token.startswith("\\text{")), ""):
+            raise Unreadable(
+                f"{words} amid mathematics: words stand at the end of a part, and if, for, with … before one"
+            )
         if listed := re.fullmatch(r"([a-z]) = 1 ,(?: \\dots ,)? (\d+)", " ".join(source)):
             self.ranges[listed[1]] = int(listed[2])
         elif source:
             if source[0] == "(" and source[-1] == ")" and len(_split(source[1:-1], EQUAL + UNEQUAL)[0]) > 1:
                 source, condition = source[1:-1], True
             chain, relations = _split(source, EQUAL + UNEQUAL)
+            if ":=" in relations[1:]:
+                raise Unreadable(f"“{key(source)}”: := stands behind the first member alone")
             if not relations or not all(chain):
                 raise Unreadable(f"“{key(source)}” states nothing: a remark stands behind && or in \\text")
-            self._chain(chain, relations, condition or not set(relations) & set(EQUAL))
+            known = {key(_bare(member)[0]) for member in chain} & set(self.truths)
+            self._chain(chain, relations, condition or not set(relations) & set(EQUAL) and not known)
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> None:
         trees = [self._tree(member) for member in chain]
@@ -88,6 +97,8 @@ class Display:
         first = members[0].tree or ("",)
         while first[0] in ("shape", "index"):
             first = first[2]
+        if condition and truth is not None:
+            raise Unreadable(f"“{truth}” stands in a condition, and names what has a truth")
         if condition:
             members = [member._replace(kind="condition") for member in members]
         elif truth is None and first[0] == "name" and first[1] in self.names:
@@ -95,18 +106,20 @@ class Display:
         elif "" in self.truths:
             truth = ""
         free = [t for t in index_letters(chain[0]) if t in letters]
-        signs = ["=", *("=" if relation in EQUAL else relation for relation in relations)]
+        signs = ["=", *("=" if relation == ":=" else relation for relation in relations)]
         self.parts.append(Part(members, signs, free + sorted(letters - {*free}), free, truth))
 
     def _tree(self, source: list[str]):
         """A tree, or the reason why there is none."""
         try:
-            return None if key(_bare(source)[0]) in self.truths else parse(source, self.names)
+            return parse(source, self.names)
         except Unreadable as reason:
             return reason
 
     def _is_new(self, source: list[str], is_first: bool) -> bool:
         """Whether a member may stand for a truth without a name: a derivative; a left side that is all new, as F(x)."""
+        if NO_NAME & set(source):
+            return False
         derivative = "\\partial" in source or source[0] == "\\frac" and "d" in source[:3]
         if not is_first or derivative or {"'", *NOT_READ} & set(source):
             return is_first or derivative and source[0] == "\\frac"
@@ -117,13 +130,13 @@ class Display:
     def _member(self, source: list[str], tree, may_be_truth: bool, letters: set[str]) -> Member:
         bare, shape = _bare(source)
         left = Member(key(bare), "left", shape=shape)
-        if left.latex in self.truths:
-            return left
         if isinstance(tree, tuple):
             known = {*self.names, *letters, *CONSTANTS, *BUILT_IN}
             if not (unknown := [n[1] for n in nodes(tree) if n[0] in ("name", "call") and n[1] not in known]):
-                return Member(key(source), "read", tree)
+                return left._replace(tree=tree) if left.latex in self.truths else Member(key(source), "read", tree)
             tree = f"there is no value for {unknown[0]}: give it in names"
+        if left.latex in self.truths:
+            return left
         if set(self.skip) & set(source):
             return Member(key(source), "skipped")
         if not may_be_truth:
@@ -166,24 +179,31 @@ def _bare(source: list[str]) -> tuple[list[str], str]:
 
 def _compared(part: Part, values: dict, ranges: dict[str, int], truths: dict[str, np.ndarray]) -> Iterator[tuple]:
     machine = Evaluator(values, [member.tree for member in part.members], part.letters, ranges)
-    wanted, before, free = truths.get(part.truth), None, len(part.free)
+    turns, free = {"\\approx", *UNEQUAL}, len(part.free)  # behind one of these, = goes on from the member before
+    place = next((place for place, member in enumerate(part.members) if member.kind == "left"), 0)
+    wanted, before = None if turns & set(part.relations[: place + 1]) else truths.get(part.truth), None
     for letter, size in zip(part.free, () if wanted is None else wanted.shape, strict=False):
         machine.runs(letter, size)
     for member, relation in zip(part.members, part.relations, strict=True):
         if member.kind == "skipped":
             continue
-        if member.kind == "left":
-            value = truths[member.latex if member.latex in truths else ""]
-            if member.shape:
-                machine.annotate(member.shape, value.shape[free:])
-        else:
-            value = _plain(machine, member.tree, free)
-        beside = before if relation != "=" or member.kind == "condition" else wanted
-        if beside is not None:
-            if value.ndim and beside.ndim and (value.ndim != beside.ndim or value.shape[free:] != beside.shape[free:]):
-                raise Wrong(f"“{member.latex}” has the shape {value.shape}, and what it equals {beside.shape}")
-            yield member, value, beside, relation
-        wanted, before = value if wanted is None else wanted, value
+        value = truths[member.latex if member.latex in truths else ""] if member.kind == "left" else None
+        if value is not None and member.shape:
+            machine.annotate(member.shape, value.shape[free:])
+        read = _plain(machine, member.tree, free) if member.tree else None
+        beside = before if relation in UNEQUAL or member.kind == "condition" else wanted
+        for found, expected in ((read, value), (read if value is None else value, beside)):
+            if found is None or expected is None:
+                continue
+            if (
+                found.ndim
+                and expected.ndim
+                and (found.ndim != expected.ndim or found.shape[free:] != expected.shape[free:])
+            ):
+                raise Wrong(f"“{member.latex}” has the shape {found.shape}, and what it equals {expected.shape}")
+            yield member, found, expected, relation if expected is beside else "="
+        value = read if value is None else value
+        wanted, before = value if wanted is None or relation in turns else wanted, value
 
 
 def _plain(machine: Evaluator, tree, free: int) -> np.ndarray:

@@ -68,6 +68,8 @@ class Evaluator:
             self.annotate(parts[0], core)
             return inside[0]
         if kind == "norm":
+            if parts[0] == "2" and core[1:] > (1,):
+                raise Wrong("‖…‖_2 of a matrix is its largest singular value, which is not read")
             return np.sqrt((inside[0] ** 2).sum((-1, -2))) if core else np.abs(inside[0])
         if not core:
             raise Wrong("a number is transposed")

@@ -1,7 +1,7 @@
 r"""LaTeX → tree, by recursive descent.
 
 A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", places, tree), ("delta", places),
-("call", name, arguments), ("transposed", tree), ("norm", tree), ("shape", dimensions, tree),
+("call", name, arguments), ("transposed", tree), ("norm", kind, tree), ("shape", dimensions, tree),
 ("sum", letters, body, first, last, condition), or
 (sign, left, right), where the sign is "times", "power", "+", "-", an operator or a relation.
 """
@@ -76,6 +76,9 @@ class _Parser:
         """Factors side by side, which bind tighter than ·, ⊙ and /."""
         left = self.factor()
         while self.peek() not in ENDS:
+            behind = next((t for t in self.tokens[self.at - 1 :: -1] if t != "}"), "")
+            if behind.isdigit() and next((t for t in self.tokens[self.at :] if t != "{"), "")[:1].isdigit():
+                raise Unreadable(f"a number behind a number, in “{key(self.tokens)}”: TeX shows 2 3 as 23")
             left = ("times", left, self.factor())
         return left
 
@@ -148,7 +151,7 @@ class _Parser:
             self.next("\\rVert")
             if (kind := self.group("_")) not in ([], ["F"], ["2"]):
                 raise Unreadable(f"the norm ‖…‖_{' '.join(kind)} is not read")
-            return ("norm", inside)
+            return ("norm", "".join(kind), inside)
         if token == "\\frac":
             above, below = self.group(), self.group()
             if "\\partial" in above + below or above[:1] == ["d"]:
@@ -171,7 +174,7 @@ class _Parser:
         match low:
             case [_, "=", "0" | "1" as start] if high:
                 first = int(start)
-            case [_, "<" | ">" | "\\le" | "\\ge", *_]:
+            case [_, "<" | ">" | "\\le" | "\\ge", *_] if not high:
                 condition = low
             case [_, ":", *condition]:
                 pass
@@ -182,7 +185,7 @@ class _Parser:
             case ["(", one, ",", other, ")"]:
                 letters, condition = [one, other], [key(low), "_", "{", one, other, "}"]
             case _:
-                letters = low
+                letters = [] if high else low
         if not letters or not all(re.fullmatch("[a-z]", t) and t not in self.names for t in letters):
             raise Unreadable(f"a sum over “{' '.join(low)}” is not read: it takes lower-case letters without a value")
         where = parse(["[", *condition, "]"], self.names) if condition else None

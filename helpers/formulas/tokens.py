@@ -14,11 +14,19 @@ LAYOUT = re.compile(
 )
 TOKEN = re.compile(r"\\(?:text|operatorname|mathrm)\{[^{}]*\}|\\[A-Za-z]+|\\.|:=|\d+(?:\.\d+)?|\S")
 SAME = {"\\neq": "\\ne", "\\leq": "\\le", "\\geq": "\\ge", "\\dfrac": "\\frac", "\\tfrac": "\\frac"}
+UNLIKE_TEX = {  # what would be read otherwise than it is shown
+    r"(?:[\^_]|\\(?:[dt]?frac|sqrt|hat|tilde|bar|mathbf))\s*(?:\{\}|[~&]|\\[,;:! ])|\}\s*\{\}": "an empty argument",
+    r"&&(?!\s*(?:\\q?quad\b)?\s*(?!\\(?:[,;:! ]|(?:q?quad|cdot|odot|times|le|ge|ne|approx)\b)|[-+=<>/^_\s])"
+    r"(?:(?!\\\\|\\end).)*\\text)": "behind && stands no remark with words in \\text",
+}
 BINDING = ("\\sum", "\\min", "\\max", "\\lim", "\\nabla")
 
 
 def tokens(latex: str) -> list[str]:
     r"""The tokens of `latex` without layout and without remarks (behind &&); norms become \lVert … \rVert."""
+    for pattern, fault in UNLIKE_TEX.items():
+        if found := re.search(pattern, latex):
+            raise Unreadable(f"{fault}: “{latex[found.start() :][:30]}”")
     latex = re.sub(r"(frac\s*\d)(?=\d)", r"\1 ", LAYOUT.sub(" ", latex))  # \tfrac12 has two arguments
     bars = cycle(("\\lVert", "\\rVert"))
     return [next(bars) if token == "\\|" else SAME.get(token, token) for token in TOKEN.findall(latex)]
@@ -43,6 +51,8 @@ def group(source: list[str], at: int) -> tuple[list[str], int]:
     for end in range(at, len(source)):
         depth += {"{": 1, "}": -1}.get(source[end], 0)
         if not depth:
+            if source[at][0].isdigit() and len(source[at]) > 1:
+                raise Unreadable(f"of {source[at]} TeX takes the first digit alone: put it in braces")
             return (source[at + 1 : end] if end > at else [source[at]]), end + 1
     raise Unreadable(f"an argument or a brace is missing in “{' '.join(source)}”")
 
