@@ -60,7 +60,8 @@ SHOWN = """() => [...document.querySelectorAll(".jp-MarkdownCell, .jp-OutputArea
   copy.querySelectorAll(".jp-Editor, .katex-mathml, mjx-assistive-mml, style").forEach(part => part.remove());
   return copy.textContent;
 })"""
-ENDED = """() => document.querySelector("[data-mime-type$=error]") !== null ||
+WRONG = "[data-mime-type$=stderr]"  # a traceback goes by this type too
+ENDED = """() => document.querySelector("[data-mime-type$=stderr]") !== null ||
   [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].every(prompt => /\\d/.test(prompt.textContent))"""
 
 
@@ -121,7 +122,7 @@ def test_page_01_in_jupyterlab_shows_formulas_and_boxes_and_runs(lab):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
         page.wait_for_function(ENDED)
-        assert page.locator("[data-mime-type$=error], [data-mime-type$=stderr]").all_inner_texts() == []
+        assert page.locator(WRONG).all_inner_texts() == []
         shown = "\n".join(page.evaluate(SHOWN))
         for raw in ("\\", "$", ":::", "{math}", "{exercise}", "{solution}", "{eq}", "{cite", "(eq-", ":label:", "**"):
             assert raw not in shown, f"{raw!r} in {[part for part in page.evaluate(SHOWN) if raw in part][:2]}"
@@ -141,7 +142,7 @@ def test_page_01_in_jupyterlab_shows_formulas_and_boxes_and_runs(lab):
             expect(cell.locator(".jp-InputPrompt")).not_to_have_text(number)
             expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\d"))
         assert claims(verdict) == before
-        assert page.locator("[data-mime-type$=error]").count() == 0
+        assert page.locator(WRONG).count() == 0
 
 
 def claims(verdict):
