@@ -1,5 +1,6 @@
 """Every display of every page is changed, token by token; what is then false must be refused by its check."""
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -181,6 +182,48 @@ def mutants(source: list[str]) -> Iterator[tuple[str, list[str]]]:
         yield f"term {' '.join(source[start:end])} dropped", cut(start, end)
 
 
+RELATIONS = {"=": ("<", ">", "\\propto"), "\\approx": ("=",), ">": ("<", "="), "<": ("=",)}
+HIDDEN = (r"\text{not }", r"\text{unless }", r"\phantom { 2 }", r"_ { \text{old} }", r"&& + 2 \text{ more} \\")
+
+
+def tricks(source: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Mutants of other kinds: relations, conditions, sizes, orders, what TeX shows otherwise, words."""
+
+    def cut(start: int, end: int, *new: str) -> list[str]:
+        return [*source[:start], *new, *source[end:]]
+
+    def capital(start: int) -> int:
+        """Where a matrix that begins at `start` ends, else `start`."""
+        end = start + 1 if re.fullmatch("[A-Z]", "".join(source[start : start + 1])) else start
+        while end > start and source[end : end + 1] in (["_"], ["^"]):
+            end = group(source, end + 1)[1]
+        return end
+
+    sizes = {d for i, t in enumerate(source) if t == "\\underset" for d in group(source, i + 1)[0] if d.isalnum()}
+    for i, token in enumerate(source):
+        for other in RELATIONS.get(token, ()):
+            yield f"{token} at {i} is {other}", cut(i, i + 1, other)
+        if token.isdigit():
+            yield f"1 before {token} at {i}", cut(i, i, "1")  # 12 is shown
+        if token == "^" and source[i + 1].isdigit():
+            yield f"^{source[i + 1]} at {i} → ^0{source[i + 1]}", cut(i + 1, i + 2, f"0{source[i + 1]}")
+            yield f"^{source[i + 1]} at {i} behind a space", cut(i + 1, i + 1, "\\,")
+        if token == "\\underset":
+            dims, end = group(source, i + 1)
+            for k, dim in enumerate(dims):
+                for other in sorted({*sizes, *"23456"} - {dim}) if dim.isalnum() else ():
+                    yield f"{dim} under {i} → {other}", cut(i + 1, end, "{", *dims[:k], other, *dims[k + 1 :], "}")
+        if (middle := capital(i)) > i and (end := capital(middle)) > middle:
+            yield f"{' '.join(source[i:end])} at {i} turned round", cut(i, end, *source[middle:end], *source[i:middle])
+        if token in ("\\quad", "\\qquad"):
+            part = source[i + 1 :]
+            part = part[: min((part.index(t) for t in ("\\quad", "\\qquad") if t in part), default=len(part))]
+            if part and (part[0].startswith("\\text") or part[0] == "(" or not {"=", "\\approx", ","} & set(part)):
+                yield f"condition at {i} dropped", cut(i, i + 1 + len(part))
+        for hidden in HIDDEN if i and token not in ENDINGS and not token.startswith("\\text") else ():  # else a remark
+            yield f"{hidden} before {token} at {i}", cut(i, i, *hidden.split(" "))
+
+
 def terms(source: list[str]) -> Iterator[tuple[int, int]]:
     """Where a term with its sign begins and ends, at any depth."""
     for i, token in enumerate(source):
@@ -201,7 +244,8 @@ def survivors(slug: str) -> tuple[int, list[str]]:
         for call in calls:
             assert not call.refusal(call.latex), call.label
             source = tokens(call.latex)
-            found = {" ".join(changed): what for what, changed in mutants(source) if changed != source}
+            changed = itertools.chain(mutants(source), tricks(source))
+            found = {" ".join(other): what for what, other in changed if other != source}
             count += len(found)
             passed += [f"{call.label}: {what}" for latex, what in found.items() if not call.refusal(latex)]
     return count, passed
