@@ -9,7 +9,7 @@ from helpers.formulas import Unreadable, Wrong
 from helpers.formulas.chains import Display
 from helpers.formulas.tokens import key
 
-EXACT = 1e-6  # what = may leave out, as finite differences do; more is an approximation
+EXACT = 1e-7  # what = may leave out, as finite differences do; more is an approximation
 
 
 def as_array(value, who: str) -> np.ndarray:
@@ -121,8 +121,12 @@ def _gap(value: np.ndarray, wanted: np.ndarray, relation: str) -> np.ndarray:
         gap = value - wanted
     if relation in ("<", ">", "\\le", "\\ge"):
         gap = np.where(np.isnan(gap), gap, np.maximum(gap if relation in (">", "\\ge") else -gap, 0))
-    same = np.inf if relation in ("<", ">") else 0.0  # equal infinities agree
-    return np.where(value == wanted, same, np.where(np.isnan(gap), np.inf, np.abs(gap)))
+    gap = np.where(value == wanted, 0.0, np.where(np.isnan(gap), np.inf, np.abs(gap)))  # equal infinities agree
+    if relation in ("<", ">"):  # strict: more than rounding lies between
+        with np.errstate(invalid="ignore"):
+            near = ~(np.abs(value - wanted) > EXACT * np.maximum(np.abs(value), np.abs(wanted)))
+        gap = np.where(near, np.inf, gap)
+    return gap
 
 
 def largest_error(function: Callable, truth: Callable, at: Iterable) -> tuple[float, int]:

@@ -35,6 +35,13 @@ ENDINGS = ("=", ":=", "\\approx", "\\qquad", "\\quad", ".", ",", ")", "]", "}", 
 
 
 TRUE = {  # mutants that pass because they are true, by the reason
+    "Numbers commute; YYᵀ and YᵀY have one Frobenius norm; the inverse of a square matrix is one on both sides.": [
+        "eq-zero-cost: Y Y ^ { \\mathsf T } at 18 turned round",
+        "eq-cosine: Y _ { u i } Y _ { u j } at 43 turned round",
+        "eq-cheap-cost: V ^ { \\mathsf T } V at 3 turned round",
+        "eq-ratings-lookup: O _ { b j } E _ { j f } at 37 turned round",
+        "eq-ratings-rotation: A ^ { \\mathsf T } A at 58 turned round",
+    ],
     "δ, I, H, R, X, P, K and A are symmetric: the two indices may change places; and under δ_ik, i is k.": [
         "eq-ce-chain: _i k at 67 turned round",
         "eq-ce-chain: index i at 85 → k",
