@@ -135,7 +135,7 @@ def test_the_index_has_the_schema_of_its_readers(root):
     assert set(results(root)) == {"assignments"}
     assert set(results(root)["assignments"]) == {SLUG}
     entry = results(root)["assignments"][SLUG]
-    assert set(entry) == {"profile", "data", "metrics", "details", "claims", "timings", "provenance", "checks"}
+    assert set(entry) == {"profile", "data", "metrics", "details", "claims", "checks", "timings", "provenance"}
     assert set(entry["timings"]) == {"clock"}
     assert set(entry["claims"][0]) == {"text", "verdict", "evidence"}
     kinds = {"seed": int, "device": str, "threads": int, "versions": dict, "date": str, "seconds": float}
