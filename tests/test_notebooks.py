@@ -140,6 +140,16 @@ def test_every_displayed_formula_is_labelled_and_every_label_checked(notebook):
     assert checked(notebook) == derived
 
 
+def test_a_reader_sees_the_displays_that_are_checked(notebook):
+    for cell in markdown(notebook):
+        for hidden in re.findall(r"^(?:```|~~~).*?^(?:```|~~~)|<!--.*?-->", cell.source, re.S | re.M):
+            assert not DISPLAY.search(hidden), f"{cell.id}: a display that is not shown as one"
+        prose = DISPLAY.sub("", cell.source)
+        assert not re.search(r"\\\[|\\begin\{", prose), f"{cell.id}: display maths without $$"
+        macros = r"\\(?:re)?newcommand|\\(?:[gex]?def|let|require|DeclareMathOperator|phantom|color|cancel)(?![A-Za-z])"
+        assert not re.search(macros, cell.source), f"{cell.id}: a macro changes what a display says"
+
+
 def test_coverage_lists_what_is_displayed(notebook):
     source = "\n".join(cell.source for cell in code(notebook))
     if not calls(source, "coverage"):
