@@ -5,12 +5,15 @@ import hashlib
 import math
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from IPython.display import Markdown, display
+from safetensors.torch import save_file
 
 from helpers import MIME, checks, device, plots, stages
 from helpers.datasets import store
@@ -59,6 +62,7 @@ class Run:
         self.timings: dict[str, float] = {}
         self.details: dict[str, dict] = {}
         self.claims: list[dict] = []
+        self.mistakes: dict[str, str] = {}
         self._strict = bool(os.environ.get("COURSE_STRICT"))
         self._digests: dict[str, str] = {}
         self._reused_seconds = 0.0
@@ -97,9 +101,23 @@ class Run:
         """Whether no data set of the page is a stand-in (one that goes by a stand-in's own name is a side run)."""
         return all(o != "stand-in" for name, o in self.data.items() if not name.startswith("standin"))
 
-    def record(self, name: str, value, *, interval=None, n=None, seeds=None, reported=None, timing=False):
+    def record(
+        self,
+        name: str,
+        value,
+        *,
+        label: str,
+        group="",
+        headline=False,
+        interval=None,
+        n=None,
+        seeds=None,
+        reported=None,
+        timing=False,
+    ):
         """Keep a scalar under `name`, in place of an earlier one, and return it as a Python number.
 
+        label: what the Results page prints for it.  group: its table there.  headline: it stands in the first table.
         interval: (low, high), 95 %.  n: examples behind the value.  seeds: how many were averaged.
         reported: what the original homework reported, a number or words.  timing: it depends on the clock.
         Raises ValueError for a value that is not finite or, in the press, a name used before, TypeError for no scalar.
@@ -107,10 +125,13 @@ class Run:
         if self._strict and (name in self.metrics or name in self.timings):
             raise ValueError(f"{name} is recorded already: give every number a name of its own")
         number = _number(name, value)
+        if not (label and isinstance(label, str)):
+            raise ValueError(f"{name} needs a label: the words that the Results page prints for it")
         given = {"interval": interval, "n": n, "seeds": seeds, "reported": reported}
         detail = {key: _detail(name, key, content) for key, content in given.items() if content is not None}
+        detail |= {"label": label} | ({"group": group} if group else {}) | ({"headline": True} if headline else {})
         places = (self.timings, self.metrics) if timing else (self.metrics, self.timings)
-        for place, content in zip((*places, self.details), (number, None, detail or None), strict=True):
+        for place, content in zip((*places, self.details), (number, None, detail), strict=True):
             if content is None:
                 place.pop(name, None)
             else:
@@ -140,6 +161,25 @@ class Run:
         mark = SIGNS[verdict] if judged else f"{SIGNS[verdict]} *not judged here (needs {wants[needs]})*"
         anchor = f'<span id="claim-{place + 1}"></span>'
         display(Markdown(f"{anchor}**{mark}** **Claim.** {text}\n\n*Evidence:* {evidence}"))
+
+    def mistake(self, title: str, shown: str) -> None:
+        """Show, below the box of a common mistake, what it did here; the book's list of mistakes takes it from there.
+
+        title: the box's, without "A common mistake: ".  shown: a sentence with the number that shows it, computed.
+        """
+        self.mistakes[title] = shown
+        display(Markdown(f"**What it does here.** {shown}"))
+
+    def keep(self, name: str, tensors: dict[str, torch.Tensor]) -> Path:
+        """Write weights or a table that an exercise asks for as safetensors, and return where: $COURSE_HANDIN, else a
+        folder of the system's for what is temporary.  name: of the file.  Raises ValueError for a name with folders.
+        """
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise ValueError(f"{name!r}: give the name of a file, ending in .safetensors")
+        folder = Path(os.environ.get("COURSE_HANDIN") or Path(tempfile.gettempdir()) / "deep-learning-checked")
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({key: value.contiguous() for key, value in tensors.items()}, folder / name)
+        return folder / name
 
     def stage(self, name: str, inputs: dict, function: Callable):
         """function(**inputs), from disk where the same call has been made before; the page says so.
@@ -175,7 +215,7 @@ class Run:
             self.provenance["seconds_reused"] = round(self._reused_seconds, 1)
         self.provenance["peak_memory_mb"] = round(device.peak_memory_mb())
         failed = [claim["text"] for claim in self.claims if claim["verdict"] == "fails"]
-        kept = ("slug", "profile", "data", "metrics", "details", "timings", "claims", "provenance")
+        kept = ("slug", "profile", "data", "metrics", "details", "timings", "claims", "mistakes", "provenance")
         content = {name: getattr(self, name) for name in kept} | {"checks": checks.record()}
         summary = self._summary(bool(failed))
         display({MIME: content, "text/markdown": summary, "text/plain": summary.replace("*", "")}, raw=True)
