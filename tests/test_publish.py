@@ -26,7 +26,6 @@ from press_repository import (
     light,
     page,
     press,
-    published_course,
     results,
     start_press,
     stderr,
@@ -40,11 +39,6 @@ from helpers.press import execution, pages
 from helpers.press.sources import Repository
 
 REAL = "02_real"
-
-
-@pytest.fixture(scope="session")
-def published(shared_folder):
-    return published_course(shared_folder)
 
 
 @pytest.fixture
