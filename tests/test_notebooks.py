@@ -15,7 +15,8 @@ from helpers.press.authoring import cleaned
 from helpers.press.sources import outputs
 
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TAGS = {"parameters", "solution", "remove-input", "hide-input", "hide-output", "definition", "claim"}
+TAGS = {"parameters", "remove-input", "hide-input", "hide-output", "definition", "claim", "answer"}
+TAGS |= {"exercise", "hint", "solution", "test"}
 DISPLAY = re.compile(r"^\$\$\n(.*?)\n\$\$ \((\S+)\)$", re.M | re.S)
 LITERAL_RESULT = re.compile(r"\d+[.,]\d+|\d+ ?%|\de-?\d|×\s*10")
 
@@ -77,7 +78,11 @@ def test_source_is_clean(path, notebook):
     assert set(notebook.metadata.course) == {"title", "data"}
     assert max(Counter(cell.id for cell in notebook.cells).values()) == 1
     for cell in notebook.cells:
-        assert set(cell.metadata) <= {"tags", "mystnb"}, f"{cell.id}: {remedy}"
+        assert set(cell.metadata) <= {"tags", "mystnb", "course"}, f"{cell.id}: {remedy}"
+        if "course" in cell.metadata:
+            assert set(cell.metadata.course) == {"wrong"}, cell.id
+            assert cell.cell_type == "code", cell.id
+            assert "solution" in cell.metadata.get("tags", []), f"{cell.id}: only a solution has wrong variants"
         assert set(cell.metadata.get("tags", [])) <= TAGS, cell.id
         assert re.fullmatch(r"[a-z0-9-]+", cell.id), cell.id
     assert path.read_text(encoding="utf-8") == cleaned(nbformat.read(path, as_version=4)), remedy
