@@ -249,10 +249,10 @@ def test_finish_shows_the_record_before_it_raises(start, shown):
 )
 def test_scalars_become_python_numbers(value, number, start):
     run = start()
-    recorded = run.record("x", value, interval=(value, np.float32(9)), n=value, seeds=value, reported=value)
+    recorded = run.record("x", value, interval=(value, np.float32(9)), n=value, seeds=value, reported=value, label="X")
     assert recorded == number
     assert type(recorded) is type(run.metrics["x"]) is type(number)
-    expected = {"interval": [number, 9.0], "n": number, "seeds": number, "reported": number}
+    expected = {"interval": [number, 9.0], "n": number, "seeds": number, "reported": number, "label": "X"}
     assert json.loads(json.dumps(run.details)) == {"x": expected}
 
 
@@ -276,7 +276,7 @@ def test_scalars_become_python_numbers(value, number, start):
 def test_what_is_no_finite_scalar_is_refused(value, error, message, start):
     run = start()
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
-        run.record("x", value)
+        run.record("x", value, label="X")
     assert run.metrics == run.timings == {}
 
 
@@ -291,9 +291,9 @@ def test_what_is_no_finite_scalar_is_refused(value, error, message, start):
 def test_a_detail_that_is_refused_leaves_no_half_record(details, message, start):
     run = start()
     with pytest.raises((ValueError, TypeError), match=f"^{message}$"):
-        run.record("x", 0.5, **details)
-    assert run.record("x", 0.5, interval=np.array([0.4, 0.6])) == 0.5
-    assert run.details == {"x": {"interval": [0.4, 0.6]}}
+        run.record("x", 0.5, **details, label="X")
+    assert run.record("x", 0.5, interval=np.array([0.4, 0.6]), label="X") == 0.5
+    assert run.details == {"x": {"interval": [0.4, 0.6], "label": "X"}}
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -301,9 +301,9 @@ def test_a_detail_that_is_refused_leaves_no_half_record(details, message, start)
 def test_the_press_takes_a_name_once(first, second, start, monkeypatch):
     monkeypatch.setenv("COURSE_STRICT", "1")
     run = start()
-    run.record("x", 1, timing=first)
+    run.record("x", 1, timing=first, label="X")
     with pytest.raises(ValueError, match="x is recorded already: give every number a name of its own"):
-        run.record("x", 2, timing=second)
+        run.record("x", 2, timing=second, label="X")
     assert run.metrics | run.timings == {"x": 1}
 
 
@@ -311,25 +311,25 @@ def test_the_press_takes_a_name_once(first, second, start, monkeypatch):
 @pytest.mark.parametrize("second", [True, False])
 def test_an_editor_takes_a_name_again_and_the_last_value_counts(first, second, start):
     run = start()
-    run.record("x", 1, n=7, timing=first)
-    run.record("y", 3, timing=first)
-    assert run.record("x", 2, timing=second) == 2
-    assert run.details == {}
+    run.record("x", 1, n=7, timing=first, label="X")
+    run.record("y", 3, timing=first, label="Y")
+    assert run.record("x", 2, timing=second, label="X") == 2
+    assert run.details == {"x": {"label": "X"}, "y": {"label": "Y"}}
     kept, other = (run.timings, run.metrics) if second else (run.metrics, run.timings)
     assert kept["x"] == 2
     assert "x" not in other
     assert run.metrics | run.timings == {"x": 2, "y": 3}
-    run.record("x", 0, n=0, timing=second)
+    run.record("x", 0, n=0, timing=second, label="X")
     assert kept["x"] == 0
-    assert run.details == {"x": {"n": 0}}
+    assert run.details["x"] == {"n": 0, "label": "X"}
 
 
 def test_a_value_that_is_refused_leaves_the_old_one(start):
     run = start()
-    run.record("x", 1, n=7)
+    run.record("x", 1, n=7, label="X")
     with pytest.raises(ValueError, match="x is nan"):
-        run.record("x", math.nan)
-    assert (run.metrics, run.details) == ({"x": 1}, {"x": {"n": 7}})
+        run.record("x", math.nan, label="X")
+    assert (run.metrics, run.details) == ({"x": 1}, {"x": {"n": 7, "label": "X"}})
 
 
 # ------------------------------------------------------------------------------------------------------ the record
@@ -337,10 +337,12 @@ def test_a_value_that_is_refused_leaves_the_old_one(start):
 
 def test_the_record_of_a_whole_run(start, shown):
     run = start("full", use=[images("real (unofficial copy)", "cifar10")])
-    run.record("accuracy", np.float32(0.5), interval=(0.25, 0.75), n=2, seeds=5, reported="about a half")
-    run.record("plain", 7)
-    run.record("seconds_loop", 1.5, timing=True)
-    run.record("loop_speedup", 30.0, reported=0, timing=True)
+    run.record(
+        "accuracy", np.float32(0.5), interval=(0.25, 0.75), n=2, seeds=5, reported="about a half", label="Accuracy"
+    )
+    run.record("plain", 7, label="Plain")
+    run.record("seconds_loop", 1.5, timing=True, label="Seconds_loop")
+    run.record("loop_speedup", 30.0, reported=0, timing=True, label="Loop_speedup")
     run.say("Half of them.")
     assert shown[-1] == "Half of them."
     run.claim("It works.", True, "0.5 of 2", needs="real+full")
@@ -402,7 +404,7 @@ def test_seconds_reused_are_told_apart(start, shown, data_root):
 def test_two_runs_of_one_seed_differ_in_time_alone(start, shown):
     def record():
         run = start(seed=8)
-        run.record("x", torch.rand(3).sum() + np.random.rand() + random.random())
+        run.record("x", torch.rand(3).sum() + np.random.rand() + random.random(), label="X")
         run.finish()
         content = dict(shown[-1][MIME])
         content["provenance"] = {
