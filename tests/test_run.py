@@ -6,12 +6,14 @@ import math
 import platform
 import random
 import re
+import tempfile
 import time
 from importlib.metadata import version
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from helpers import MIME, checks
 from helpers import run as run_module
@@ -332,17 +334,60 @@ def test_a_value_that_is_refused_leaves_the_old_one(start):
     assert (run.metrics, run.details) == ({"x": 1}, {"x": {"n": 7, "label": "X"}})
 
 
+@pytest.mark.parametrize("label", ["", None, 7])
+def test_a_number_without_words_is_refused(label, start):
+    run = start()
+    with pytest.raises(ValueError, match="^x needs a label: the words that the Results page prints for it$"):
+        run.record("x", 1, label=label)
+    assert run.metrics == run.details == {}
+
+
+# ------------------------------------------------------------------------------------------- mistakes and hand-ins
+
+
+def test_a_mistake_shown_again_replaces_what_it_showed(start, shown):
+    run = start()
+    for number in (3, 4):
+        run.mistake("the mean of means", f"It is {number} points off.")
+    run.mistake("another", "It is 5 off.")
+    assert shown[-2] == "**What it does here.** It is 4 points off."
+    assert run.mistakes == {"the mean of means": "It is 4 points off.", "another": "It is 5 off."}
+
+
+@pytest.mark.parametrize("folder", ["", "mine/handin"])
+def test_what_is_handed_in_can_be_read_again(folder, start, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("COURSE_HANDIN", folder and str(tmp_path / folder))
+    tensors = {"W": torch.arange(6.0).reshape(2, 3).T, "b": torch.zeros(2, dtype=torch.float64)}
+    for _ in range(2):  # a cell may run again
+        path = start().keep("network.safetensors", tensors)
+    assert path == tmp_path / (folder or "deep-learning-checked") / "network.safetensors"
+    found = load_file(path)
+    assert set(found) == {"W", "b"}
+    assert all(torch.equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype for name in found)
+
+
+@pytest.mark.parametrize("name", ["network.pt", "a/network.safetensors", "../network.safetensors", "network", ""])
+def test_what_is_handed_in_is_a_file_of_tensors_in_its_folder(name, start, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HANDIN", str(tmp_path / "handin"))
+    message = f"{name!r}: give the name of a file, ending in .safetensors"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        start().keep(name, {"W": torch.zeros(1)})
+    assert not (tmp_path / "handin").exists()
+
+
 # ------------------------------------------------------------------------------------------------------ the record
 
 
 def test_the_record_of_a_whole_run(start, shown):
     run = start("full", use=[images("real (unofficial copy)", "cifar10")])
-    run.record(
-        "accuracy", np.float32(0.5), interval=(0.25, 0.75), n=2, seeds=5, reported="about a half", label="Accuracy"
-    )
+    more = {"interval": (0.25, 0.75), "n": 2, "seeds": 5, "reported": "about a half"}
+    run.record("accuracy", np.float32(0.5), label="Test accuracy", group="Quality", headline=True, **more)
     run.record("plain", 7, label="Plain")
-    run.record("seconds_loop", 1.5, timing=True, label="Seconds_loop")
-    run.record("loop_speedup", 30.0, reported=0, timing=True, label="Loop_speedup")
+    run.record("seconds_loop", 1.5, label="The loop, seconds", timing=True)
+    run.record("loop_speedup", 30.0, label="Faster than the loop", reported=0, timing=True)
+    run.mistake("half of it", "Only 3 of 7.")
+    assert shown[-1] == "**What it does here.** Only 3 of 7."
     run.say("Half of them.")
     assert shown[-1] == "Half of them."
     run.claim("It works.", True, "0.5 of 2", needs="real+full")
@@ -358,9 +403,13 @@ def test_the_record_of_a_whole_run(start, shown):
         "metrics": {"accuracy": 0.5, "plain": 7},
         "timings": {"seconds_loop": 1.5, "loop_speedup": 30.0},
         "details": {
-            "accuracy": {"interval": [0.25, 0.75], "n": 2, "seeds": 5, "reported": "about a half"},
-            "loop_speedup": {"reported": 0},
+            "accuracy": more
+            | {"interval": [0.25, 0.75], "label": "Test accuracy", "group": "Quality", "headline": True},
+            "plain": {"label": "Plain"},
+            "seconds_loop": {"label": "The loop, seconds"},
+            "loop_speedup": {"reported": 0, "label": "Faster than the loop"},
         },
+        "mistakes": {"half of it": "Only 3 of 7."},
         "claims": [{"text": "It works.", "verdict": "holds", "evidence": "0.5 of 2"}],
         "checks": {},
     }
