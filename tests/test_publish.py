@@ -121,7 +121,13 @@ def test_the_record_says_what_ran(root):
     assert record["profile"] == "full"
     assert record["data"] == {"mnist": "real"}
     assert 0 < record["metrics"]["draw"] < 3
-    assert record["details"]["draw"] == {"interval": [0, 3], "n": 30, "seeds": 1, "reported": "about 1.5"}
+    assert record["details"]["draw"] == {
+        "label": "The draw",
+        "interval": [0, 3],
+        "n": 30,
+        "seeds": 1,
+        "reported": "about 1.5",
+    }
     assert [claim["verdict"] for claim in record["claims"]] == ["holds"]
 
 
@@ -129,7 +135,8 @@ def test_the_index_has_the_schema_of_its_readers(root):
     assert set(results(root)) == {"assignments"}
     assert set(results(root)["assignments"]) == {SLUG}
     entry = results(root)["assignments"][SLUG]
-    assert set(entry) == {"profile", "data", "metrics", "details", "claims", "checks", "timings", "provenance"}
+    kept = {"profile", "data", "metrics", "details", "claims", "checks", "timings", "mistakes", "provenance"}
+    assert set(entry) == kept
     assert set(entry["timings"]) == {"clock"}
     assert set(entry["claims"][0]) == {"text", "verdict", "evidence"}
     kinds = {"seed": int, "device": str, "threads": int, "versions": dict, "date": str, "seconds": float}
