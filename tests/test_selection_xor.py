@@ -280,3 +280,10 @@ def test_02_tied_starts_are_three_times_one_neuron(page):
     for i, w in enumerate(np.random.RandomState(5).rand(4, 3)):
         one = page.sgd(np.stack([w, w]), w, CORNERS, LABELS, 3, 0.2)
         assert found[i] == pytest.approx(one[2][-1])
+
+
+def test_02_at_its_kink_a_unit_is_off(page):
+    assert page.step(np.array([-1.0, 0.0, 1e-300])).tolist() == [0, 0, 1]
+    still = np.zeros((3, 2, 1)), np.ones((3, 1))
+    assert not page.gradients_many(*still, POINTS[0], 0.0)[0].any(), "with zero biases (0, 0) is silent"
+    assert page.log_cosh(np.array([0.0, 1.0, -2.0])) == pytest.approx(np.log(np.cosh([0.0, 1.0, -2.0])))
