@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import nbformat
-from contract import MATHS, is_code, tags
+from contract import MATHS, ROLE, is_code, tags
 
 MOST_WORDS = 5_000
-DISPLAY = re.compile(r"^\$\$\n.*?\n\$\$.*$", re.M | re.S)
+DISPLAY = re.compile(r"^\$\$\n.*?\n\$\$[^\n]*$", re.M | re.S)
 OPTION = re.compile(r"^(?::::+.*|:[\w-]+:.*)$", re.M)
 UNREAD = re.compile(r"<(style|script|svg)\b.*?</\1>|<[^>]+>", re.S)
 CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]*`", re.M | re.S)
@@ -59,8 +59,8 @@ def outputs(page, folded=False):
 
 
 def words(text):
-    """How many words a text has; displays and code count for none, a formula within a line for one."""
-    text = OPTION.sub("", UNREAD.sub(" ", CODE.sub(" ", MATHS.sub(" x ", DISPLAY.sub("", text)))))
+    """How many words a text has; displays and code count for none, a formula within a line or a role for one."""
+    text = OPTION.sub("", UNREAD.sub(" ", CODE.sub(" ", ROLE.sub(" x ", MATHS.sub(" x ", DISPLAY.sub("", text))))))
     return sum(any(map(str.isalnum, word)) for word in text.split())
 
 
