@@ -50,7 +50,7 @@ def displayed(label: str) -> str:
 
 def equation(
     label: str,
-    truth: Callable | dict[str, Callable],
+    truth: dict[str, Callable],
     *,
     at: Iterable,
     names: Callable | None = None,
@@ -62,8 +62,8 @@ def equation(
 ) -> float:
     r"""Compare the equation `label`, as it is displayed, with an independent truth; show and return the largest error.
 
-    truth: takes the members of a point, returns a float64 array, tensor or number; its axes are the indices of the
-    left side in their order, then rows and columns.  Or {LaTeX of a left side: such a function}: what is computed.
+    truth: {LaTeX of a left side: what computes it}, a function of the members of a point; returns a float64 array,
+    tensor or number, whose axes are the indices of the left side in their order, then rows and columns.
     at: the points, each a tuple of arguments.  names: point → {LaTeX of a name: its number, array or function}.
     code: the page's own implementation, compared too.  tol: the largest absolute difference that is accepted.
     skip: LaTeX commands, such as \int, whose members are not read.  instead: another display, tried and not recorded.
@@ -75,6 +75,8 @@ def equation(
         _done.pop(label, None)  # run again in one session, only the last run counts
     if (names is None) == (formula is None):
         raise TypeError(f"{label}: give names (what each letter means), or formula where the display cannot be read")
+    if not isinstance(truth, dict):
+        raise TypeError(f"{label}: truth is {{LaTeX of a left side: function}}")
     latex, where = displays.display(label) if instead is None else (instead, "")
     comparison = Comparison(label)
     for point in at:
@@ -102,11 +104,8 @@ def _show_check(check: Check, latex: str, where: str) -> None:
     found += "".join(f" · ${left}$ is the truth" for left in check.left)
     found += f" · not read: ${'$, $'.join(check.skipped)}$" if check.skipped else ""
     sign = "✎" if check.transcribed else "✔"
-    editor = (
-        ""
-        if os.environ.get("COURSE_PAGE")
-        else f"<br>$\\displaystyle {escape(latex)}$ <small>({escape(where)})</small>"
-    )
+    seen = f"<br>$\\displaystyle {escape(latex)}$ <small>({escape(where)})</small>"
+    editor = "" if os.environ.get("COURSE_PAGE") else seen
     html = f"{sign} equation <code>{check.label}</code> {escape(found)}{editor}"
     display({"text/markdown": f"{sign} equation {{eq}}`{check.label}` {found}", "text/html": html}, raw=True)
 
