@@ -92,9 +92,9 @@ class Evaluator:
     def _shape(self, sizes: list[tuple], tree: tuple) -> np.ndarray:
         """What has the shape that is written under it; one number for a column."""
         value = self.value(tree)
-        written = [self._scalar(size).max() for size in sizes]
+        written = [self.plain(size, 0).tolist() for size in sizes]
         if (*written, 1)[:2] != (*self._core(value), 1, 1)[:2]:
-            written = " × ".join(f"{size:g}" for size in written)
+            written = " × ".join(str(size).removesuffix(".0") for size in written)
             raise Wrong(f"{written} is written under what has the shape {self._core(value)}")
         return value
 
