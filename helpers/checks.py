@@ -51,7 +51,7 @@ def displayed(label: str) -> str:
 
 def equation(
     label: str,
-    truth: Callable | dict[str, Callable],
+    truth: dict[str, Callable],
     *,
     at: Iterable,
     names: Callable | None = None,
@@ -63,8 +63,8 @@ def equation(
 ) -> float:
     r"""Compare the equation `label`, as it is displayed, with an independent truth; show and return the largest error.
 
-    truth: takes the members of a point, returns a float64 array, tensor or number; its axes are the indices of the
-    left side in their order, then rows and columns.  Or {LaTeX of a left side: such a function}: what is computed.
+    truth: {LaTeX of a left side: what computes it}, a function of the members of a point; returns a float64 array,
+    tensor or number, whose axes are the indices of the left side in their order, then rows and columns.
     at: the points, each a tuple of arguments.  names: point → {LaTeX of a name: its number, array or function}.
     code: the page's own implementation, compared too.  tol: the largest absolute difference that is accepted.
     skip: LaTeX commands, such as \int, whose members are not read.  instead: another display, tried and not recorded.
@@ -76,6 +76,8 @@ def equation(
         _done.pop(label, None)  # run again in one session, only the last run counts
     if (names is None) == (formula is None):
         raise TypeError(f"{label}: give names (what each letter means), or formula where the display cannot be read")
+    if not isinstance(truth, dict):
+        raise TypeError(f"{label}: truth is {{LaTeX of a left side: function}}")
     latex, where = displays.display(label) if instead is None else (instead, "")
     comparison = Comparison(label)
     for point in at:

@@ -113,9 +113,11 @@ def test_what_is_equal_up_to_a_remainder_says_so(page):
             check(false)
 
 
-def test_a_function_alone_is_no_truth_of_what_is_no_name(page):
+def test_a_truth_says_what_it_is_the_truth_of(page):
     page(r"\phantom{y} \propto q = x")
     with pytest.raises(Unreadable, match="phantom"):
+        equation("eq-a", {"q": float}, at=[1.0], names=names)
+    with pytest.raises(TypeError, match="eq-a: truth is {LaTeX of a left side: function}"):
         equation("eq-a", float, at=[1.0], names=names)
 
 
@@ -135,7 +137,7 @@ def test_a_display_in_the_place_of_another_is_tried_and_not_recorded(page):
 
 def test_a_transcribed_formula_says_so(shown, page):
     page(r"\frac{d}{dx} \sin x = \min_a \dots")
-    equation("eq-a", slope_of_sine, at=POINTS, formula=np.cos, tol=1e-9)
+    equation("eq-a", SLOPE, at=POINTS, formula=np.cos, tol=1e-9)
     assert "✎ equation {eq}`eq-a` transcribed at 9 points" in shown[0]["text/markdown"]
     assert checks.record()["eq-a"]["transcribed"] is True
 
