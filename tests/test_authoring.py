@@ -51,7 +51,9 @@ def test_a_new_notebook_keeps_the_contract_and_has_its_place(toy):
     root, command, said = toy
     assert "_toc.yml" in said
     chosen = "13_toy or every_notebook or linter"
-    done = command("pytest", "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "-k", chosen)
+    done = command(
+        "pytest", "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "tests/test_exercises.py", "-k", chosen
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     course = yaml.safe_load((root / "book" / "course.yml").read_text(encoding="utf-8"))
     assert course[-1]["assignments"]["13_toy"]["title"] == TITLE

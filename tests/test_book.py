@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT
+from contract import ROLE, TYPED
 from filelock import FileLock
 from pybtex.database import parse_file
 
@@ -137,6 +138,14 @@ def test_the_list_of_mistakes_leads_to_every_box_and_shows_its_number(site, docu
             if title.startswith("A common mistake: "):
                 assert link.find_parent("tr").select("td")[1].get_text().strip(), title
     assert documents[site / "index.html"].select('a[href="mistakes.html"]')
+
+
+def test_no_number_of_a_page_or_an_equation_is_typed():
+    typed = {}
+    for path in (ROOT / "book").glob("*.md"):
+        prose = ROLE.sub("", re.sub(r"^```.*?^```|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.S | re.M))
+        typed[path.name] = TYPED.findall(prose)
+    assert {name: said for name, said in typed.items() if said} == {}
 
 
 def test_equation_references_are_resolved(documents):
