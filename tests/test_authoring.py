@@ -70,7 +70,9 @@ def test_a_new_notebook_is_run_published_and_rendered(toy):
     record = json.loads((root / "book" / "results.json").read_text(encoding="utf-8"))["assignments"]["13_toy"]
     assert record["profile"] == "full"
     assert abs(record["metrics"]["excess_loss"]) < 1e-3
-    chapters = [{"file": f} for f in ("how_to_run", "assignments/13_toy", "results", "claims", "references")]
+    chapters = [
+        {"file": f} for f in ("how_to_run", "assignments/13_toy", "results", "claims", "mistakes", "references")
+    ]
     toc = {"format": "jb-book", "root": "index", "parts": [{"caption": "The book", "chapters": chapters}]}
     (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     assert re.search(r"^13_toy .* none needed +fresh$", command("helpers", "status").stdout, re.M)
