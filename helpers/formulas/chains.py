@@ -17,7 +17,9 @@ from helpers.formulas.latex import Parser, axes, pieces
 from helpers.formulas.tokens import index_letters, key, nodes, split, tokens
 
 EQUAL, UNEQUAL = ("=", ":=", "\\approx"), ("<", ">", "\\le", "\\ge")
-CONDITIONAL = r"\\text\{\s*(if|where|when|whenever|for|for all|with|and)\s*\}"
+WHEN, END = r"\\text\{\s*(?:if|where|when|whenever|for|for all|with|and)\s*\}", r"[,.;]|\\text\{\s*in each row[,.;]?\s*\}"
+PART = re.compile(rf"({WHEN}(?: |$))?(.*?)(?:(?:^| )(?:{END}))*", re.S)
+RANGE = re.compile(r"([a-z]) = 1 ,(?: \\dots ,)? (\d+)")
 
 
 class Member(NamedTuple):
@@ -56,33 +58,29 @@ class Display:
             raise Unreadable(f"skip has {unused.pop()}, and what is displayed can be read without")
 
     def _part(self, source: list[str]) -> None:
-        while source and (source[-1] in (",", ".", ";") or source[-1].startswith("\\text{")):
-            source = source[:-1]
-        if condition := bool(source) and re.fullmatch(CONDITIONAL, source[0]) is not None:
-            source = source[1:]
-        if words := next((token for token in source if token.startswith("\\text{")), ""):
-            raise Unreadable(
-                f"{words} amid mathematics: words stand at the end of a part, and if, for, with … before one"
-            )
-        if listed := re.fullmatch(r"([a-z]) = 1 ,(?: \\dots ,)? (\d+)", " ".join(source)):
+        condition, text = PART.fullmatch(" ".join(source)).groups()
+        if words := re.search(r"\\text\{.*?\}", text):
+            raise Unreadable(f"{words[0]} is not read: remarks stand behind &&, if, for, with … before a condition")
+        if listed := RANGE.fullmatch(text):
             self.ranges[listed[1]] = int(listed[2])
-        elif source:
+        elif source := text.split():
             if source[0] == "(" and source[-1] == ")" and split(source[1:-1], EQUAL + UNEQUAL)[1]:
                 source, condition = source[1:-1], True
             chain, relations = split(source, EQUAL + UNEQUAL)
             if ":=" in relations[1:]:
                 raise Unreadable(f"“{key(source)}”: := stands behind the first member alone")
             if not relations or not all(chain):
-                raise Unreadable(f"“{key(source)}” states nothing: a remark stands behind && or in \\text")
-            self._chain(chain, ["=", *relations], condition)
+                raise Unreadable(f"“{key(source)}” states nothing: a remark stands behind &&")
+            self._chain(chain, ["=", *relations], bool(condition))
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> None:
-        trees = [self._tree(member) for member in chain]
+        trees = [self._tree(source) for source in chain]
         letters = {n[1] for m in nodes(trees) if m[0] in ("index", "axes", "sum") for n in m[1] if n[0] == "name"}
         letters |= set(index_letters(chain[0])) - {t for name in self.names for t in index_letters(tokens(name))}
         letters = {t for t in letters if re.fullmatch("[a-z]", t)} - set(self.names)
-        parts = zip(chain, relations, trees, strict=True)
-        members = [found for part in parts for found in self._members(*part, letters)]
+        free = [t for t in index_letters(chain[0]) if t in letters]
+        found = zip(chain, relations, trees, strict=True)
+        members = [member for part in found for member in self._members(*part, letters, free)]
         left = [member.latex for member in members if member.kind == "left"]
         if condition and left:
             raise Unreadable(f"“{left[0]}” stands in a condition, and names what has a truth")
@@ -93,7 +91,6 @@ class Display:
             members = [member._replace(kind="condition") for member in members]
         elif not left and first[0] == "name" and first[1] in self.names:
             members[0] = members[0]._replace(kind="given")
-        free = [t for t in index_letters(chain[0]) if t in letters]
         self.parts.append(Part(members, free + sorted(letters - {*free}), len(free)))
 
     def _tree(self, source: list[str]) -> tuple | Unreadable:
@@ -103,26 +100,24 @@ class Display:
         except Unreadable as reason:
             return reason
 
-    def _members(self, source: list[str], relation: str, tree, letters: set[str]) -> Iterator[Member]:
+    def _members(self, source: list[str], relation: str, tree, letters: set[str], free: list[str]) -> Iterator[Member]:
         """What is read, the truth of what has one, or both."""
         used = [node[1] for node in nodes(tree) if node[0] in ("name", "call")]
         if unknown := [name for name in used if name not in self.names and name not in letters]:
             tree = f"there is no value for {unknown[0]}: give it in names"
-        bare, sizes = source, []
+        is_read, bare, sizes = isinstance(tree, tuple), source, []
         match pieces(source):
             case [("\\underset", [sizes, bare], [])]:
                 sizes = self.parser.sizes(sizes)
         if (left := key(bare)) in self.truths:
-            known = axes(_truth(left), [letter for letter in index_letters(bare) if letter in letters])
+            known = axes(_truth(left), free)
             yield Member(left, relation, "left", ("shape", sizes, known) if sizes else known)
-            if isinstance(tree, tuple):
+            if is_read:
                 yield Member(key(source), "=", "given", tree)
-        elif isinstance(tree, tuple):
-            yield Member(key(source), relation, "read", tree)
-        elif set(self.skip) & set(source):
-            yield Member(key(source), relation, "skipped")
-        else:
+        elif not is_read and not set(self.skip) & set(source):
             raise Unreadable(f"“{key(source)}”: {tree}")
+        else:
+            yield Member(key(source), relation, *(("read", tree) if is_read else ("skipped",)))
 
     def at(self, values: dict, truths: dict[str, np.ndarray]) -> list[tuple[Member, np.ndarray, np.ndarray, str]]:
         """At one point, for every member: value, what it should be, and the relation ("=", or of an inequality).

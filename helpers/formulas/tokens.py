@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from itertools import cycle
+from itertools import accumulate, cycle
 
 from helpers.formulas import Unreadable
 
@@ -63,24 +63,19 @@ def group(source: list[str], at: int, opening: Iterable[str] = "{") -> tuple[lis
 
 def split(source: list[str], at: Iterable[str]) -> tuple[list[list[str]], list[str]]:
     """What stands between the tokens `at` outside all brackets, and these tokens."""
-    parts, between, depth = [[]], [], 0
-    for token in source:
-        if depth == 0 and token in at:
-            parts.append([])
-            between.append(token)
-        else:
-            parts[-1].append(token)
-        depth += DEPTH.get(token, 0)
-    return parts, between
+    depths = accumulate(DEPTH.get(token, 0) for token in source)
+    cuts = [i for i, depth in enumerate(depths) if depth == 0 and source[i] in at]
+    starts, ends = [0, *(cut + 1 for cut in cuts)], [*cuts, len(source)]
+    return [source[start:end] for start, end in zip(starts, ends, strict=True)], [source[cut] for cut in cuts]
 
 
 def index_letters(source: list[str]) -> list[str]:
     """The lower-case letters in the subscripts of `source`, in their order, without those of a sum, a minimum …"""
-    found, bound = [], []
+    found = {True: [], False: []}
     for at, token in enumerate(source[:-1]):
         if token == "_":
-            (bound if source[at - 1] in BINDING else found).extend(group(source, at + 1)[0])
-    return [t for t in dict.fromkeys(found) if re.fullmatch("[a-z]", t) and t not in bound]
+            found[source[at - 1] in BINDING] += group(source, at + 1)[0]
+    return [t for t in dict.fromkeys(found[False]) if re.fullmatch("[a-z]", t) and t not in found[True]]
 
 
 def nodes(tree):
