@@ -13,13 +13,16 @@ import numpy as np
 
 from helpers.formulas import Unreadable, Wrong
 from helpers.formulas.evaluation import BUILT_IN, Evaluator
-from helpers.formulas.latex import Parser, axes, pieces
+from helpers.formulas.latex import Parser, pieces
 from helpers.formulas.tokens import index_letters, key, nodes, split, tokens
 
 EQUAL, UNEQUAL = ("=", ":=", "\\approx"), ("<", ">", "\\le", "\\ge")
-WHEN, END = r"\\text\{\s*(?:if|where|when|whenever|for|for all|with|and)\s*\}", r"[,.;]|\\text\{\s*in each row[,.;]?\s*\}"
-PART = re.compile(rf"({WHEN}(?: |$))?(.*?)(?:(?:^| )(?:{END}))*", re.S)
+WHEN = r"\\text\{\s*(?:if|where|when|whenever|for|for all|with|and)\s*\}"
+PART = re.compile(rf"({WHEN}(?: |$))?(.*?)(?:(?:^| )(?:[,.;]|\\text\{{\s*in each row[,.;]?\s*\}}))*")
 RANGE = re.compile(r"([a-z]) = 1 ,(?: \\dots ,)? (\d+)")
+
+
+_TRUTH = "the truth of "
 
 
 class Member(NamedTuple):
@@ -31,14 +34,6 @@ class Member(NamedTuple):
     tree: tuple | None = None
 
 
-class Part(NamedTuple):
-    """A chain, and its index letters; the first `free` are those of its left side, in their order."""
-
-    members: list[Member]
-    letters: list[str]
-    free: int
-
-
 class Display:
     """A display, parsed, given which names have values (and which are functions) and what has a truth."""
 
@@ -47,11 +42,12 @@ class Display:
 
         Raises Unreadable for what cannot be read, unless `skip` has a token of it.
         """
-        self.names, self.truths, self.skip, self.parts, self.ranges = BUILT_IN | names, truths, skip, [], {}
-        self.parser = Parser(self.names)
+        self.names, self.truths, self.skip = BUILT_IN | names, truths, skip
+        self.parser = Parser(self.names | {_TRUTH + left: False for left in truths})
+        self.ranges, self.parts = {}, []  # of each part: members, index letters, how many of these are the left side's
         for source in split(tokens(latex), ("\\quad", "\\qquad"))[0]:
             self._part(source)
-        self.members = [member for part in self.parts for member in part.members]
+        self.members = [member for members, *_ in self.parts for member in members]
         if unused := set(truths) - {member.latex for member in self.members if member.kind == "left"}:
             raise Unreadable(f"nothing displayed is the truth of {unused.pop()}")
         if unused := set(skip) - {token for m in self.members if m.kind == "skipped" for token in tokens(m.latex)}:
@@ -75,7 +71,7 @@ class Display:
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> None:
         trees = [self._tree(source) for source in chain]
-        letters = {n[1] for m in nodes(trees) if m[0] in ("index", "axes", "sum") for n in m[1] if n[0] == "name"}
+        letters = {n[1] for m in nodes(trees) if m[0] in ("index", "sum") for n in m[1] if n[0] == "name"}
         letters |= set(index_letters(chain[0])) - {t for name in self.names for t in index_letters(tokens(name))}
         letters = {t for t in letters if re.fullmatch("[a-z]", t)} - set(self.names)
         free = [t for t in index_letters(chain[0]) if t in letters]
@@ -84,14 +80,11 @@ class Display:
         left = [member.latex for member in members if member.kind == "left"]
         if condition and left:
             raise Unreadable(f"“{left[0]}” stands in a condition, and names what has a truth")
-        first = members[0].tree or ("",)
-        while first[0] in ("shape", "index", "axes"):
-            first = first[2]
         if condition or not left and not set(relations[1:]) & set(EQUAL):
             members = [member._replace(kind="condition") for member in members]
-        elif not left and first[0] == "name" and first[1] in self.names:
+        elif not left:
             members[0] = members[0]._replace(kind="given")
-        self.parts.append(Part(members, free + sorted(letters - {*free}), len(free)))
+        self.parts.append((members, free + sorted(letters - {*free}), len(free)))
 
     def _tree(self, source: list[str]) -> tuple | Unreadable:
         """A tree, or the reason why there is none."""
@@ -105,13 +98,13 @@ class Display:
         used = [node[1] for node in nodes(tree) if node[0] in ("name", "call")]
         if unknown := [name for name in used if name not in self.names and name not in letters]:
             tree = f"there is no value for {unknown[0]}: give it in names"
-        is_read, bare, sizes = isinstance(tree, tuple), source, []
+        is_read, bare, shape = isinstance(tree, tuple), source, []
         match pieces(source):
             case [("\\underset", [sizes, bare], [])]:
-                sizes = self.parser.sizes(sizes)
+                shape = ["\\underset", "{", *sizes, "}"]
         if (left := key(bare)) in self.truths:
-            known = axes(_truth(left), free)
-            yield Member(left, relation, "left", ("shape", sizes, known) if sizes else known)
+            axes = ["_", "{", *free, "}"] if free else []
+            yield Member(left, relation, "left", self.parser.parse([*shape, "{", _TRUTH + left, *axes, "}"]))
             if is_read:
                 yield Member(key(source), "=", "given", tree)
         elif not is_read and not set(self.skip) & set(source):
@@ -124,29 +117,26 @@ class Display:
 
         values: key → number, array or function.  Raises Wrong for shapes that do not fit, Unreadable, TypeError.
         """
-        values = values | {_truth(left): value for left, value in truths.items()}
+        values = values | {_TRUTH + left: value for left, value in truths.items()}
         try:
-            return [compared for part in self.parts for compared in self._compared(part, values)]
+            return [compared for part in self.parts for compared in self._compared(values, *part)]
         except (np.linalg.LinAlgError, IndexError, RuntimeError) as fault:  # a singular matrix; a function's complaint
             raise Wrong(f"it cannot be computed: {fault}") from fault
 
-    def _compared(self, part: Part, values: dict) -> Iterator[tuple[Member, np.ndarray, np.ndarray, str]]:
-        members = [member for member in part.members if member.tree]
-        machine = Evaluator(values, [member.tree for member in members], part.letters, self.ranges)
+    def _compared(self, values: dict, members: list[Member], letters: list[str], free: int) -> Iterator[tuple]:
+        machine = Evaluator(values, [member.tree for member in members], letters, self.ranges)
         wanted = before = None
-        for member in members:
-            value = machine.plain(member.tree, part.free)
+        for member in [member for member in members if member.kind != "skipped"]:
+            value = machine.plain(member.tree, free)
+            if member.kind == "left" and value.size != values[_TRUTH + member.latex].size:
+                raise Wrong(f"the truth of {member.latex} has more places than the display")
             if member.kind == "left" and wanted is None:
                 wanted = value
             expected = before if member.relation in UNEQUAL else wanted
             if expected is not None:
-                shapes = [array.shape[part.free :] for array in (value, expected) if array.ndim]  # a number fits all
+                shapes = [array.shape[free:] for array in (value, expected) if array.ndim]  # a number fits all
                 if shapes[1:] and (shapes[0] != shapes[1] or value.ndim != expected.ndim):
                     raise Wrong(f"“{member.latex}” has the shape {value.shape}, and what it equals {expected.shape}")
                 yield member, value, expected, "=" if member.relation == ":=" else member.relation
             turned = wanted is None or member.relation in ("\\approx", *UNEQUAL)  # behind it, = goes on from here
             wanted, before = value if turned else wanted, value
-
-
-def _truth(left: str) -> str:
-    return f"the truth of {left}"

@@ -23,75 +23,68 @@ class Evaluator:
     """Evaluates trees at one point; knows every index letter's range there."""
 
     def __init__(self, values: dict, trees: list, letters: list[str], ranges: dict[str, int]):
-        """values: key → array or function.  ranges: of letters, as displayed; axes must be as long."""
+        """values: key → array or function.  ranges: of letters, as displayed."""
         arrays = {name: value if callable(value) else np.asarray(value, float) for name, value in values.items()}
         self.values, self.letters, self.sizes = CONSTANTS | arrays, letters, dict(ranges)
         self.first = {letter: node[3] for node in nodes(trees) if node[0] == "sum" for _, letter in node[1]}
-        for kind, places, base in [node for node in nodes(trees) if node[0] in ("axes", "index")]:
-            for (what, letter, *_), size in zip(places, self._entries(base).shape, strict=False):
-                if what == "name" and letter in letters and (kind == "axes" or letter not in ranges):
-                    if self.sizes.setdefault(letter, size) != size:
-                        raise Wrong(f"the index {letter} has {self.sizes[letter]:g} places, and here {size:g}")
+        for _, places, base in [node for node in nodes(trees) if node[0] == "index"]:
+            for (_, letter, *_), size in zip(places, self._entries(base).shape, strict=False):
+                if letter in letters and letter not in ranges and self.sizes.setdefault(letter, size) != size:
+                    raise Wrong(f"the index {letter} has {self.sizes[letter]:g} places, and here {size:g}")
 
     def value(self, tree: tuple) -> np.ndarray:
-        """The value of a tree: each kind of node has its method, and signs share one.  Raises Unreadable and Wrong."""
-        kind, *parts = tree
-        method = getattr(self, f"_{kind}", None)
-        return method(*parts) if method else self._combine(kind, *map(self.value, parts))
+        """The value of a tree.  Raises Unreadable and Wrong."""
+        match tree:
+            case "number", number:
+                return self._lift(np.array(number))
+            case "name", name:
+                return self._lift(self.values[name]) if name in self.values else self._places(name)
+            case "index", places, base:
+                return self._index(places, base)
+            case "call", name, arguments:
+                return self._call(name, [self.value(argument) for argument in arguments])
+            case "sum", *parts:
+                return self._sum(*parts)
+            case "transposed", ("name", name) if not np.ndim(self.values.get(name)):
+                raise Wrong("a number is transposed")
+            case "transposed", inside:
+                return self.value(inside).swapaxes(-1, -2)
+            case "norm", kind, inside:
+                if (value := self.value(inside)).shape[-1] > 1 and kind == "2":
+                    raise Wrong("‖…‖_2 of a matrix is its largest singular value, which is not read")
+                return np.sqrt((value**2).sum((-1, -2), keepdims=True))
+            case "shape", sizes, inside:
+                value, written = self.value(inside), [self.plain(size, 0).tolist() for size in sizes]
+                if (*written, 1)[:2] != value.shape[-2:]:  # one number for a column
+                    raise Wrong(f"the shape {written} is written under what has the shape {value.shape[-2:]}")
+                return value
+            case sign, left, right:
+                return self._combine(sign, self.value(left), self.value(right))
 
     def plain(self, tree: tuple, free: int) -> np.ndarray:
-        """Its value with the free indices, the first letters, as axes, then rows and columns, if there is more of them.
-
-        So a column is a vector.
-        """
+        """Its value with the free indices, the first letters, as axes, then rows and columns; a column is a vector."""
         with np.errstate(all="ignore"):
             value = self.value(tree)
         if left := [t for t, n in zip(self.letters[free:], value.shape[free:], strict=False) if n > 1]:
             raise Wrong(f"the index {left[0]} is left over")
         return value.reshape(value.shape[:free] + _core(value) if value.size > 1 else ())
 
-    def _lift(self, array: np.ndarray, leading: int = 0) -> np.ndarray:
-        """An array with the axes of all letters, or with `leading` ones already, as a value."""
-        rows_and_columns = array.shape[leading:]
-        if len(rows_and_columns) > 2:
+    def _lift(self, array: np.ndarray, leading: tuple = ()) -> np.ndarray:
+        """An array, behind the axes `leading` of the letters if it has them, as a value."""
+        if len(core := array.shape[len(leading) :]) > 2:
             raise Wrong(f"an array of shape {array.shape} without its indices")
-        letters = array.shape[:leading] or (1,) * len(self.letters)
-        return array.reshape(letters + (*rows_and_columns, 1, 1)[:2])
+        return array.reshape((leading or (1,) * len(self.letters)) + (*core, 1, 1)[:2])
+
+    def _places(self, letter: str) -> np.ndarray:
+        """An index by itself: 1, 2, …, or from where its sum begins."""
+        if letter not in self.sizes:
+            raise Unreadable(f"there is no value for {letter}, and nothing says how far it runs as an index")
+        axis = [-1 if other == letter else 1 for other in self.letters]
+        return (np.arange(self.sizes[letter]) + float(self.first.get(letter, 1))).reshape(*axis, *NUMBER)
 
     def _scalar(self, tree: tuple) -> np.ndarray:
         if (value := self.value(tree)).shape[-2:] != NUMBER:
             raise Wrong("an array stands where an index, an end or a condition is expected")
-        return value
-
-    def _number(self, number: float) -> np.ndarray:
-        return self._lift(np.array(number))
-
-    def _name(self, name: str) -> np.ndarray:
-        if name in self.values:
-            return self._lift(self.values[name])
-        if name not in self.sizes:
-            raise Unreadable(f"there is no value for {name}, and nothing says how far it runs as an index")
-        axis = [-1 if letter == name else 1 for letter in self.letters]
-        return (np.arange(self.sizes[name]) + float(self.first.get(name, 1))).reshape(*axis, *NUMBER)
-
-    def _transposed(self, tree: tuple) -> np.ndarray:
-        if tree[0] == "name" and not np.ndim(self.values.get(tree[1])):
-            raise Wrong("a number is transposed")
-        return self.value(tree).swapaxes(-1, -2)
-
-    def _norm(self, kind: str, tree: tuple) -> np.ndarray:
-        value = self.value(tree)
-        if kind == "2" and value.shape[-1] > 1:
-            raise Wrong("‖…‖_2 of a matrix is its largest singular value, which is not read")
-        return np.sqrt((value**2).sum((-1, -2), keepdims=True))
-
-    def _shape(self, sizes: list[tuple], tree: tuple) -> np.ndarray:
-        """What has the shape that is written under it; one number for a column."""
-        value = self.value(tree)
-        written = [self.plain(size, 0).tolist() for size in sizes]
-        if (*written, 1)[:2] != value.shape[-2:]:
-            written = " × ".join(str(size).removesuffix(".0") for size in written)
-            raise Wrong(f"{written} is written under what has the shape {value.shape[-2:]}")
         return value
 
     def _entries(self, tree: tuple) -> np.ndarray:
@@ -112,9 +105,8 @@ class Evaluator:
         at = [self._scalar(place)[..., 0, 0] + 1 - start for place, start in zip(places, first, strict=True)]
         inside = [np.where((a >= 1) & (a <= n), a, 0).astype(int) for a, n in zip(at, array.shape, strict=False)]
         padding = [(1, 0)] * len(places) + [(0, 0)] * (array.ndim - len(places))
-        return self._lift(np.pad(array, padding, constant_values=np.nan)[tuple(inside)], len(self.letters))
-
-    _axes = _index
+        found = np.pad(array, padding, constant_values=np.nan)[tuple(inside)]
+        return self._lift(found, found.shape[: len(self.letters)])
 
     def _combine(self, kind: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         a, b = left.shape[-2:], right.shape[-2:]
@@ -130,13 +122,12 @@ class Evaluator:
             return left @ right
         raise Wrong(f"{kind} between the shapes {a} and {b}")
 
-    def _call(self, name: str, arguments: list[tuple]) -> np.ndarray:
-        values = [self.value(argument) for argument in arguments]
+    def _call(self, name: str, values: list[np.ndarray]) -> np.ndarray:
         if name in self.values:
             leading = np.broadcast_shapes(*(value.shape[:-2] for value in values))
             spread = [np.broadcast_to(v, leading + v.shape[-2:]).reshape(leading + _core(v)) for v in values]
             found = np.array([self.values[name](*(v[at] for v in spread)) for at in np.ndindex(leading)], float)
-            return self._lift(found.reshape(leading + found.shape[1:]), len(leading))
+            return self._lift(found.reshape(leading + found.shape[1:]), leading)
         if name == "\\max" and len(values) == 2:
             return self._combine(name, *values)
         if name in FUNCTIONS and len(values) == 1:
@@ -147,22 +138,21 @@ class Evaluator:
 
     def _sum(self, letters: list[tuple], body: tuple, first: int, last, condition) -> np.ndarray:
         """Terms that do not count may be infinite."""
-        end = np.inf if last is None else self._end(letters[0][1], first, last)
-        counts = sum(map(self.value, letters)) < np.inf  # as far as they run
-        counts = counts & (self.value(letters[0]) <= end)
+        end = np.inf if last is None else self._end(letters[0], first, last)
+        counts = (sum(map(self.value, letters)) < np.inf) & (self.value(letters[0]) <= end)
         if condition is not None:
             counts = counts & (self._scalar(condition) != 0)
         axes = tuple(self.letters.index(letter) for _, letter in letters)
         return np.where(counts, self.value(body), 0.0).sum(axes, keepdims=True)
 
-    def _end(self, letter: str, first: int, last: tuple) -> np.ndarray:
+    def _end(self, index: tuple, first: int, last: tuple) -> np.ndarray:
         """How far a sum runs; there may be more places."""
-        if ("name", letter) in nodes(last):
-            raise Wrong(f"the index {letter} runs up to itself")
+        if index in nodes(last):
+            raise Wrong(f"the index {index[1]} runs up to itself")
         end = self._scalar(last)
         places = end.max() - first + 1
-        if not places <= self.sizes.setdefault(letter, places // 1):
-            raise Wrong(f"the index {letter} runs to {end.max():g}, and has {self.sizes[letter]:g} places")
+        if not places <= self.sizes.setdefault(index[1], places // 1):
+            raise Wrong(f"the index {index[1]} runs to {end.max():g}, and has {self.sizes[index[1]]:g} places")
         return end
 
 

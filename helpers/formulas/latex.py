@@ -1,9 +1,8 @@
 r"""LaTeX → tree: split at what binds least, outside brackets, down to factors side by side.
 
 A tree is a nested tuple: ("number", 2.0), ("name", "\\hat y"), ("index", places, tree), ("call", name, arguments),
-("axes", letters, name of an array whose axes they are), ("transposed", tree), ("norm", kind, tree),
-("shape", sizes, tree), ("sum", letters, body, first, last, condition), or (sign, left, right), where the sign is
-"times", "power", "+", "-", an operator or a relation.
+("transposed", tree), ("norm", kind, tree), ("shape", sizes, tree), ("sum", letters, body, first, last, condition), or
+(sign, left, right), where the sign is "times", "power", "+", "-", an operator or a relation.
 """
 
 import re
@@ -38,11 +37,6 @@ def pieces(source: list[str]) -> list[tuple[str, list, list]]:
     return found
 
 
-def axes(name: str, letters: list[str]) -> tuple:
-    """An array whose axes are these letters, then rows and columns."""
-    return ("axes", [("name", letter) for letter in letters], ("name", name)) if letters else ("name", name)
-
-
 def _joined(trees: list[tuple], signs: list[str]) -> tuple:
     tree = trees[0]
     for sign, right in zip(signs, trees[1:], strict=True):
@@ -62,13 +56,6 @@ class Parser:
         if signs and not terms[0]:
             terms[0] = ["0"]
         return _joined([self._product(term) for term in terms], signs)
-
-    def sizes(self, source: list[str]) -> list[tuple]:
-        """The shape that is written under an operand: rows and columns, or the places of a column."""
-        found = [self.parse(size) for size in split(source, ["\\times"])[0]]
-        if found[2:]:
-            raise Unreadable(f"the shape {key(source)} has more than rows and columns")
-        return found
 
     def _product(self, source: list[str]) -> tuple:
         """Factors side by side bind tighter than ·, ⊙ and /; Σ takes the rest."""
@@ -101,7 +88,7 @@ class Parser:
         if tree[0] == "name":  # as much as `names` has of it: W_2, w^*, \sigma'
             longer = [key([*tokens(tree[1]), *sum(marks[:end], [])]) for end in range(len(marks) + 1)]
             end = max((end for end, name in enumerate(longer) if name in self.names), default=0)
-            tree, marks = ("name", longer[end]), marks[end:]
+            tree, marks = ("name", longer[end] if end else tree[1]), marks[end:]
         if tree[0] == "name" and self.names.get(tree[1]):
             if left and left[0][0] == "(" and not marks:
                 _, (inside,), marks = left.pop(0)
@@ -132,35 +119,34 @@ class Parser:
 
     def _base(self, head: str, arguments: list[list[str]]) -> tuple:
         match head, *arguments:
-            case "{" | "(", inside:
+            case "[", inside if len(split(inside, RELATIONS)[1]) == 1:
+                (left, right), (relation,) = split(inside, RELATIONS)
+                return (relation, self.parse(left), self.parse(right))
+            case "{" | "(" | "[", inside:
                 return self.parse(inside)
-            case "[", inside:
-                sides, relations = split(inside, RELATIONS)
-                if relations[1:]:
-                    raise Unreadable("a chain of relations in brackets")
-                return _joined([self.parse(side) for side in sides], relations)
             case "\\lVert", inside:
                 return ("norm", "", self.parse(inside))
             case "\\sqrt", inside:
                 return ("power", self.parse(inside), ("number", 0.5))
-            case "\\underset", sizes, inside:
-                return ("shape", self.sizes(sizes), self.parse(inside))
+            case "\\underset", sizes, inside:  # rows × columns, or the places of a column
+                if sizes.count("\\times") > 1:
+                    raise Unreadable(f"the shape {key(sizes)} has more than rows and columns")
+                return ("shape", [self.parse(size) for size in split(sizes, ["\\times"])[0]], self.parse(inside))
             case "\\frac", above, below if "\\partial" not in above + below and above[:1] != ["d"]:
                 return ("/", self.parse(above), self.parse(below))
             case "\\frac", above, below:  # a derivative, whose value `names` gives; its letters are its axes
                 name = key([head, "{", *above, "}", "{", *below, "}"])
                 if self.names.get(name, True):
                     raise Unreadable(f"there is no value for the derivative {name}: give it in names")
-                return axes(name, [letter for letter in index_letters(tokens(name)) if letter not in self.names])
+                letters = [("name", letter) for letter in index_letters(tokens(name)) if letter not in self.names]
+                return ("index", letters, ("name", name)) if letters else ("name", name)
             case _, inside:
                 return ("name", key([head, "{", *inside, "}"]))
-        if head in (",", *RELATIONS):
-            raise Unreadable("a list or a relation in brackets: write [a > b] for 1 where it holds, else 0")
-        if head not in self.names and head.replace(".", "").isdecimal():
+        if head in self.names or head.lstrip("\\")[:1].isalpha() and head not in RELATIONS:
+            return ("name", head)
+        if head.replace(".", "").isdecimal():
             return ("number", float(head))
-        if head not in self.names and not head.lstrip("\\")[:1].isalpha():
-            raise Unreadable(f"“{head}” is not expected")
-        return ("name", head)
+        raise Unreadable(f"“{head}” is not expected: for 1 where a relation holds, else 0, write [a > b]")
 
     def _sum(self, body: list[str]) -> tuple:
         r"""\sum_i, \sum_{i=1}^n, \sum_{i \ne j}, \sum_{k \le d}, \sum_{i \in I_u}, \sum_{b : u_b = j}, \sum_{(u,i)}."""

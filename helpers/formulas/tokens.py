@@ -71,11 +71,11 @@ def split(source: list[str], at: Iterable[str]) -> tuple[list[list[str]], list[s
 
 def index_letters(source: list[str]) -> list[str]:
     """The lower-case letters in the subscripts of `source`, in their order, without those of a sum, a minimum …"""
-    found = {True: [], False: []}
+    found, bound = [], []
     for at, token in enumerate(source[:-1]):
         if token == "_":
-            found[source[at - 1] in BINDING] += group(source, at + 1)[0]
-    return [t for t in dict.fromkeys(found[False]) if re.fullmatch("[a-z]", t) and t not in found[True]]
+            (bound if source[at - 1] in BINDING else found).extend(group(source, at + 1)[0])
+    return [t for t in dict.fromkeys(found) if re.fullmatch("[a-z]", t) and t not in bound]
 
 
 def nodes(tree):
