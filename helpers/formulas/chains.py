@@ -20,8 +20,6 @@ EQUAL, UNEQUAL = ("=", ":=", "\\approx"), ("<", ">", "\\le", "\\ge")
 WHEN = r"\\text\{\s*(?:if|where|when|whenever|for|for all|with|and)\s*\}"
 PART = re.compile(rf"({WHEN}(?: |$))?(.*?)(?:(?:^| )(?:[,.;]|\\text\{{\s*in each row[,.;]?\s*\}}))*")
 RANGE = re.compile(r"([a-z]) = 1 ,(?: \\dots ,)? (\d+)")
-
-
 _TRUTH = "the truth of "
 
 

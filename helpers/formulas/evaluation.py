@@ -136,24 +136,20 @@ class Evaluator:
             return values[0] * np.eye(values[0].shape[-2])
         raise Wrong(f"{name} of {len(values)} arguments of the shapes {[value.shape[-2:] for value in values]}")
 
-    def _sum(self, letters: list[tuple], body: tuple, first: int, last, condition) -> np.ndarray:
-        """Terms that do not count may be infinite."""
-        end = np.inf if last is None else self._end(letters[0], first, last)
-        counts = (sum(map(self.value, letters)) < np.inf) & (self.value(letters[0]) <= end)
-        if condition is not None:
-            counts = counts & (self._scalar(condition) != 0)
+    def _sum(self, letters: list[tuple], body: tuple, first: int, last: tuple | None, condition: tuple) -> np.ndarray:
+        """Terms that do not count may be infinite; there may be more places than a sum runs over."""
+        (_, letter), end = letters[0], np.inf
+        if last is not None:
+            if letters[0] in nodes(last):
+                raise Wrong(f"the index {letter} runs up to itself")
+            end = self._scalar(last)
+            places = end.max() - first + 1
+            if not places <= self.sizes.setdefault(letter, places // 1):
+                raise Wrong(f"the index {letter} runs to {end.max():g}, and has {self.sizes[letter]:g} places")
+        everywhere = sum(map(self.value, letters)) < np.inf
+        counts = everywhere & (self.value(letters[0]) <= end) & (self._scalar(condition) != 0)
         axes = tuple(self.letters.index(letter) for _, letter in letters)
         return np.where(counts, self.value(body), 0.0).sum(axes, keepdims=True)
-
-    def _end(self, index: tuple, first: int, last: tuple) -> np.ndarray:
-        """How far a sum runs; there may be more places."""
-        if index in nodes(last):
-            raise Wrong(f"the index {index[1]} runs up to itself")
-        end = self._scalar(last)
-        places = end.max() - first + 1
-        if not places <= self.sizes.setdefault(index[1], places // 1):
-            raise Wrong(f"the index {index[1]} runs to {end.max():g}, and has {self.sizes[index[1]]:g} places")
-        return end
 
 
 def _core(value: np.ndarray) -> tuple:
