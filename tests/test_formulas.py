@@ -196,6 +196,7 @@ def test_each_part_has_its_own_truth_and_a_definition_must_hold():
         ("read", "=", 0.0),
         ("left", "=", 0.0),
         ("read", "=", 0.0),
+        ("given", "=", 0.0),
         ("read", "=", 0.0),
     ]
     assert gaps(r"f = a \quad r = 2 AB", {"f": 1.7}, values)[-1][2] > 0.1

@@ -1,8 +1,7 @@
 r"""A display → its chains of members, and at one point each member's value beside what it should be.
 
-A display's parts are separated by \quad and \qquad, its members by relations.  A part is the range of an index
-(j = 1, 2), a condition (behind \text, in brackets, or without an equality), a side definition (R = XD, R being given),
-or it states what the truth of one of its members says.
+A display's parts are separated by \quad, their members by relations.  A part is the range of an index (j = 1, 2), a
+condition, a side definition (R = XD, R being given), or it states what the truth of one of its members says.
 """
 
 import re
@@ -75,12 +74,10 @@ class Display:
         free = [t for t in index_letters(chain[0]) if t in letters]
         found = zip(chain, relations, trees, strict=True)
         members = [member for part in found for member in self._members(*part, letters, free)]
-        left = [member.latex for member in members if member.kind == "left"]
-        if condition and left:
-            raise Unreadable(f"“{left[0]}” stands in a condition, and names what has a truth")
-        if condition or not left and not set(relations[1:]) & set(EQUAL):
+        has_truth = any(member.kind == "left" for member in members)
+        if condition or not has_truth and not set(relations[1:]) & set(EQUAL):
             members = [member._replace(kind="condition") for member in members]
-        elif not left:
+        elif not has_truth:
             members[0] = members[0]._replace(kind="given")
         self.parts.append((members, free + sorted(letters - {*free}), len(free)))
 
@@ -128,13 +125,13 @@ class Display:
             value = machine.plain(member.tree, free)
             if member.kind == "left" and value.size != values[_TRUTH + member.latex].size:
                 raise Wrong(f"the truth of {member.latex} has more places than the display")
-            if member.kind == "left" and wanted is None:
-                wanted = value
+            if before is None:
+                wanted = before = value
             expected = before if member.relation in UNEQUAL else wanted
-            if expected is not None:
-                shapes = [array.shape[free:] for array in (value, expected) if array.ndim]  # a number fits all
-                if shapes[1:] and (shapes[0] != shapes[1] or value.ndim != expected.ndim):
-                    raise Wrong(f"“{member.latex}” has the shape {value.shape}, and what it equals {expected.shape}")
-                yield member, value, expected, "=" if member.relation == ":=" else member.relation
-            turned = wanted is None or member.relation in ("\\approx", *UNEQUAL)  # behind it, = goes on from here
-            wanted, before = value if turned else wanted, value
+            shapes = [array.shape[free:] for array in (value, expected) if array.ndim]  # a number fits all
+            if shapes[1:] and (shapes[0] != shapes[1] or value.ndim != expected.ndim):
+                raise Wrong(f"“{member.latex}” has the shape {value.shape}, and what it equals {expected.shape}")
+            yield member, value, expected, member.relation
+            before = value
+            if member.relation in ("\\approx", *UNEQUAL):  # behind it, = goes on from here
+                wanted = value
