@@ -32,13 +32,10 @@ class Member(NamedTuple):
 
 
 class Display:
-    """A display, parsed, given which names have values (and which are functions) and what has a truth."""
+    """A display, parsed.  Raises Unreadable for what cannot be read, unless `skip` has a token of it."""
 
     def __init__(self, latex: str, names: dict[str, bool], truths: list[str], skip: tuple[str, ...] = ()):
-        """names: key → whether it is a function.  truths: keys of the left sides whose truth is known.
-
-        Raises Unreadable for what cannot be read, unless `skip` has a token of it.
-        """
+        """names: key → whether it is a function.  truths: keys of the left sides whose truth is known."""
         self.names, self.truths, self.skip = BUILT_IN | names, truths, skip
         self.parser = Parser(self.names | {_TRUTH + left: False for left in truths})
         self.ranges, self.parts = {}, []  # of each part: members, index letters, how many of these are the left side's
@@ -67,7 +64,12 @@ class Display:
             self._chain(chain, ["=", *relations], bool(condition))
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> None:
-        trees = [self._tree(source) for source in chain]
+        trees = []  # or why there is none
+        for source in chain:
+            try:
+                trees.append(self.parser.parse(source))
+            except Unreadable as reason:
+                trees.append(reason)
         letters = {n[1] for m in nodes(trees) if m[0] in ("index", "sum") for n in m[1] if n[0] == "name"}
         letters |= set(index_letters(chain[0])) - {t for name in self.names for t in index_letters(tokens(name))}
         letters = {t for t in letters if re.fullmatch("[a-z]", t)} - set(self.names)
@@ -80,13 +82,6 @@ class Display:
         elif not has_truth:
             members[0] = members[0]._replace(kind="given")
         self.parts.append((members, free + sorted(letters - {*free}), len(free)))
-
-    def _tree(self, source: list[str]) -> tuple | Unreadable:
-        """A tree, or the reason why there is none."""
-        try:
-            return self.parser.parse(source)
-        except Unreadable as reason:
-            return reason
 
     def _members(self, source: list[str], relation: str, tree, letters: set[str], free: list[str]) -> Iterator[Member]:
         """What is read, the truth of what has one, or both."""
@@ -108,7 +103,7 @@ class Display:
             yield Member(key(source), relation, *(("read", tree) if is_read else ("skipped",)))
 
     def at(self, values: dict, truths: dict[str, np.ndarray]) -> list[tuple[Member, np.ndarray, np.ndarray, str]]:
-        """At one point, for every member: value, what it should be, and the relation ("=", or of an inequality).
+        """At one point, for every member: its value, what it should be, and the relation between them.
 
         values: key → number, array or function.  Raises Wrong for shapes that do not fit, Unreadable, TypeError.
         """
