@@ -57,10 +57,8 @@ class Display:
             if source[0] == "(" and source[-1] == ")" and split(source[1:-1], EQUAL + UNEQUAL)[1]:
                 source, condition = source[1:-1], True
             chain, relations = split(source, EQUAL + UNEQUAL)
-            if ":=" in relations[1:]:
-                raise Unreadable(f"“{key(source)}”: := stands behind the first member alone")
-            if not relations or not all(chain):
-                raise Unreadable(f"“{key(source)}” states nothing: a remark stands behind &&")
+            if not relations or not all(chain) or ":=" in relations[1:]:
+                raise Unreadable(f"“{key(source)}” states nothing; remarks stand behind &&, := behind the first member")
             self._chain(chain, ["=", *relations], bool(condition))
 
     def _chain(self, chain: list[list[str]], relations: list[str], condition: bool) -> None:

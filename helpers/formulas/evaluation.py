@@ -1,8 +1,7 @@
 """Tree → numbers, at one point.
 
-A value is an array with one leading axis for each index letter of the display (of length 1 where it does not depend on
-the letter), followed by rows and columns: a vector is a column, a number is 1 × 1.  So a sum over i is a sum over the
-axis of i, a product of matrices is `@`, and what is left in the end are the free indices.
+A value is an array with an axis for each index letter of the display (of length 1 where it does not depend on it), then
+rows and columns: a vector is a column, a number 1 × 1.  So Σ is a sum over axes, and a product of matrices is `@`.
 """
 
 import numpy as np
