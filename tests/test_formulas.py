@@ -220,6 +220,8 @@ def test_conditions_are_evaluated_and_remarks_are_not():
         r"f = a \qquad \text{unless } 0 < a",
         r"f = a \text{ minus } 0",
         r"f = a_{\text{old}}",
+        r"f = a \text{ in each column}",
+        r"f = a \qquad \text{only where it holds.}",
         r"f = a && + n",
         r"f = a && = n \text{ again}",
         r"f = a && \qquad \, - n \text{ again}",
@@ -235,6 +237,11 @@ def test_a_chain_goes_on_behind_an_inequality():
     assert [gap > 0 for *_, gap in gaps(r"f \le n = 4", {"f": 1.7})][-1] == 0
     with pytest.raises(Unreadable, match="first member"):
         gaps("f = a := a", {"f": 1.7})
+
+
+def test_a_raised_digit_is_named():
+    with pytest.raises(Unreadable, match=r"a raised or lowered digit is written \^2 or _2: “²”"):
+        compared(r"\ell = a²", V["a"] ** 2)
 
 
 def test_what_is_skipped_must_need_it():

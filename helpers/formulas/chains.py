@@ -101,10 +101,7 @@ class Display:
             yield Member(key(source), relation, *(("read", tree) if is_read else ("skipped",)))
 
     def at(self, values: dict, truths: dict[str, np.ndarray]) -> list[tuple[Member, np.ndarray, np.ndarray, str]]:
-        """At one point, for every member: its value, what it should be, and the relation between them.
-
-        values: key → number, array or function.  Raises Wrong for shapes that do not fit, Unreadable, TypeError.
-        """
+        """For every member at one point: its value, what it should be, the relation.  Raises Wrong and Unreadable."""
         values = values | {_TRUTH + left: value for left, value in truths.items()}
         try:
             return [compared for part in self.parts for compared in self._compared(values, *part)]
