@@ -16,6 +16,7 @@ from helpers import fingerprint
 from helpers.comparison import CheckFailed, Comparison, largest_error
 from helpers.formulas import displays
 from helpers.formulas.tokens import statement
+from helpers.numbers import count, number
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,16 @@ def equation(
 
 
 def _show_check(check: Check, latex: str, where: str) -> None:
-    how = "transcribed" if check.transcribed else f"read as displayed: {_plural(check.read, 'member')}"
-    found = f"{how} at {_plural(check.points, 'point')} · largest error {check.error:.1e} ≤ {check.tol:.0e}"
-    found += f" · code {check.code_error:.1e}" if check.code_error is not None else ""
+    how = "transcribed" if check.transcribed else f"read as displayed: {count(check.read, 'member')}"
+    found = f"{how} at {count(check.points, 'point')} · largest error {number(check.error, 2)} ≤ {number(check.tol, 1)}"
+    found += f" · code {number(check.code_error, 2)}" if check.code_error is not None else ""
     found += "".join(f" · ${left}$ is the truth" for left in check.left)
     found += f" · not read: ${'$, $'.join(check.skipped)}$" if check.skipped else ""
     sign = "✎" if check.transcribed else "✔"
-    seen = f"<br>$\\displaystyle {escape(latex)}$ <small>({escape(where)})</small>"
-    editor = "" if os.environ.get("COURSE_PAGE") else seen
-    html = f"{sign} equation <code>{check.label}</code> {escape(found)}{editor}"
+    html = f"{sign} equation <code>{check.label}</code> {escape(found)}"
+    if not os.environ.get("COURSE_PAGE"):  # an editor
+        html += f"<br>$\\displaystyle {escape(latex)}$ <small>({escape(where)})</small>"
     display({"text/markdown": f"{sign} equation {{eq}}`{check.label}` {found}", "text/html": html}, raw=True)
-
-
-def _plural(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def reset() -> None:
@@ -143,8 +140,8 @@ def record() -> dict[str, dict]:
 def table(labels: Iterable[str] | None = None) -> None:
     """Show the checks that have passed: points, largest error, tolerance; those of `labels` in that order, or all."""
     found = passed() if labels is None else [_done[label] for label in labels]
-    cells = [(_plural(c.read, "member") if not c.transcribed else "transcribed", f"{c.points:,}") for c in found]
-    cells = [(*row, f"{c.error:.1e}", f"{c.tol:.0e}") for row, c in zip(cells, found, strict=True)]
+    cells = [(count(c.read, "member") if not c.transcribed else "transcribed", number(c.points)) for c in found]
+    cells = [(*row, number(c.error, 2), number(c.tol, 1)) for row, c in zip(cells, found, strict=True)]
     heads = ("equation", "read", "points", "largest error", "tolerance")
     markdown = f"| {' | '.join(heads)} |\n|---|--:|--:|--:|--:|\n"
     markdown += "\n".join(f"| {{eq}}`{c.label}` | {' | '.join(row)} |" for c, row in zip(found, cells, strict=True))

@@ -17,9 +17,13 @@ POINTS = [(x,) for x in np.linspace(-2, 2, 9)]
 
 @pytest.fixture(autouse=True)
 def shown(monkeypatch):
-    """The bundles displayed, in a session that has checked nothing."""
+    """The bundles displayed, with blanks for no-break spaces, in a session that has checked nothing."""
     bundles = []
-    monkeypatch.setattr(checks, "display", lambda bundle, raw: bundles.append(bundle))
+
+    def note(bundle, raw):
+        bundles.append({kind: text.replace("\u00a0", " ") for kind, text in bundle.items()})
+
+    monkeypatch.setattr(checks, "display", note)
     checks.reset()
     yield bundles
     checks.reset()
@@ -269,8 +273,8 @@ def test_the_table_has_a_row_for_each_passed_check_in_the_order_given(shown, pag
     checks.table()
     rows = shown[-1]["text/markdown"].splitlines()
     assert rows[2:] == [
-        "| {eq}`eq-a` | 2 members | 2 | 0.0e+00 | 1e-10 |",
-        "| {eq}`eq-b` | 1 member | 2 | 0.0e+00 | 1e-10 |",
+        "| {eq}`eq-a` | 2 members | 2 | 0 | 1 × 10⁻¹⁰ |",
+        "| {eq}`eq-b` | 1 member | 2 | 0 | 1 × 10⁻¹⁰ |",
     ]
     assert shown[-1]["text/html"].count("<tr>") == 3
     assert [(c.label, c.points, c.read) for c in checks.passed()] == [("eq-a", 2, 2), ("eq-b", 2, 1)]
