@@ -98,6 +98,15 @@ def test_a_member_means_what_it_says(latex, truth):
 
 REFUSED = {
     r"\ell = A x": Wrong,
+    r"\ell = \log_2 x": Unreadable,
+    r"\ell_i = \sin^2 x_i": Unreadable,
+    r"\ell = a^(2)": Unreadable,  # a⁽2) is shown
+    r"\ell = (a]": Unreadable,
+    r"\ell = [0 < a < n]": Unreadable,
+    r"\ell = a +^2 n": Unreadable,
+    r"\ell = \sum_i' x_i": Unreadable,
+    r"\ell = \sum_i_j x_i": Unreadable,
+    r"\ell_i = x_i \|\underset{i \times d}{A}\|": Wrong,  # an index is no size
     r"\ell = \|A\|_2": Wrong,
     r"\ell = \max(x)": Wrong,
     r"\ell = 2 2 a": Unreadable,  # 22a is shown

@@ -79,7 +79,9 @@ class Parser:
             end = max((end for end, name in enumerate(longer) if name in self.names), default=0)
             tree, marks = ("name", longer[end] if end else tree[1]), marks[end:]
         if tree[0] == "name" and self.names.get(tree[1]):
-            if left and left[0][0] == "(" and not marks:
+            if marks:
+                raise Unreadable(f"“{key(marks[0])}” stands behind the function {tree[1]}, not behind its argument")
+            if left and left[0][0] == "(":
                 _, (inside,), marks = left.pop(0)
                 tree = ("call", tree[1], [self.parse(part) for part in split(inside, ",")[0]])
             else:
