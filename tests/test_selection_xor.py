@@ -72,11 +72,13 @@ def test_02_points_may_differ_from_network_to_network(page, nets):
 @pytest.mark.parametrize("strength", [0.0, 0.4, -0.4])
 @pytest.mark.parametrize("single", [True, False])
 def test_02_descent_goes_forth_and_back_and_the_drift_is_its_own(page, nets, strength, single):
-    after = page.descend(*nets, POINTS, LABELS, 2, 0.2, strength, single)
+    after = page.descend(*nets, POINTS, LABELS, 3, 0.2, strength, single)
     forth, back = (FORTH, FORTH[::-1]) if single else ([[0, 1, 2, 3]], [[0, 1, 2, 3]])
     for i in range(5):
-        middle = stepped(flat(*nets, i), forth, 0.2, strength)
-        assert np.allclose(flat(*after, i), stepped(middle, back, 0.2, strength), atol=1e-12)
+        w = flat(*nets, i)
+        for order in (forth, back, forth):
+            w = stepped(w, order, 0.2, strength)
+        assert np.allclose(flat(*after, i), w, atol=1e-12)
 
 
 def test_02_the_drift_study_does_what_its_names_say(page, nets):
@@ -191,6 +193,8 @@ def test_02_silence_knows_plateau_dead_units_and_silent_points(page):
     assert silent.tolist() == [3, 2, 0]
     assert dead.tolist() == [True, False, False]
     assert floor == pytest.approx([-np.log(1 / 3) - 2 * np.log(2 / 3), 2 * np.log(2), 0])
+    one_class = np.array([[[1, 1, 0], [1, 1, -1]]]).transpose(2, 1, 0)  # only (0, 0) is silent
+    assert page.silence(one_class, np.ones((3, 1)), POINTS, LABELS)[0].tolist() == [0]
     assert page.silence(W, np.ones((3, 3)), POINTS, LABELS, faint=1.0)[2].tolist() == [4, 4, 1]
 
 
