@@ -52,6 +52,7 @@ def test_01_right_digits_are_counted():
     assert found(3.1, mpmath.mpf("3.14159")) == "1"  # off by 1.3 %
     assert found(-3.1415, mpmath.mpf("3.14159")) == "4"  # the size counts
     assert found(3.14159, mpmath.mpf("3.14159")) == "15"
+    assert found(310.0, mpmath.mpf("314.159")) == "1"  # relative
     assert found(9.0, mpmath.mpf(1)) == "–"
     assert found(0.5, mpmath.mpf("0.5"), torch.float32) == "7"
     assert found(math.inf, mpmath.mpf(1)) == "∞"
