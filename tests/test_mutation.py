@@ -37,7 +37,6 @@ ENDINGS = ("=", ":=", "\\approx", "\\qquad", "\\quad", ".", ",", ")", "]", "}", 
 TRUE = {  # mutants that pass because they are true, by the reason
     "Numbers commute; YYᵀ and YᵀY have one Frobenius norm; the inverse of a square matrix is one on both sides.": [
         "eq-zero-cost: Y Y ^ { \\mathsf T } at 18 turned round",
-        "eq-cosine: Y _ { u i } Y _ { u j } at 43 turned round",
         "eq-cheap-cost: V ^ { \\mathsf T } V at 3 turned round",
         "eq-ratings-lookup: O _ { b j } E _ { j f } at 37 turned round",
         "eq-ratings-rotation: A ^ { \\mathsf T } A at 58 turned round",
@@ -61,6 +60,9 @@ TRUE = {  # mutants that pass because they are true, by the reason
         "eq-initial-cost: X at 16 transposed",
         "eq-zero-cost: X at 10 transposed",
         "eq-exact: _i j at 34 turned round",
+        "eq-own-cosine: _i j at 14 turned round",
+        "eq-own-cosine: index i at 22 → j",
+        "eq-own-cosine: _i j at 24 turned round",
         "eq-cheap-cost: X at 48 transposed",
         "eq-free-diagonal: X at 35 transposed",
         "eq-ease: _i j at 8 turned round",
@@ -98,9 +100,6 @@ TRUE = {  # mutants that pass because they are true, by the reason
     "v_i is row i of V, q_i row i of Q: two names of one array.": [
         "eq-gradient: v at 26 → V",
         "eq-gradient: V at 53 → v",
-        "eq-free-diagonal: V at 27 → v",
-        "eq-free-diagonal: V at 28 → v",
-        "eq-free-diagonal: v at 58 → V",
         "eq-ratings-rotation: Q at 15 → q",
         "eq-ratings-rotation: q at 48 → Q",
         "eq-ratings-rotation: q at 52 → Q",

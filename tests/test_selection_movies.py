@@ -35,10 +35,8 @@ def random_likes(users=9, movies=14):
 
 
 def test_11_four_stars_are_a_like():
-    users, movies = torch.tensor([0, 0, 1, 2]), torch.tensor([1, 3, 0, 2])
-    ratings = SimpleNamespace(users=users, movies=movies, values=torch.tensor([4.0, 3.5, 4.5, 5.0]))
-    ratings.num_users, ratings.num_movies = 3, 4
-    found = definitions("11").table_of_likes(ratings).toarray()
+    users, movies, stars = torch.tensor([0, 0, 1, 2]), torch.tensor([1, 3, 0, 2]), torch.tensor([4.0, 3.5, 4.5, 5.0])
+    found = definitions("11").likes_table(users, movies, stars, (3, 4)).toarray()
     assert found.tolist() == [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]
 
 
@@ -57,6 +55,35 @@ def test_11_the_error_of_a_pair_is_a_root_mean_square_over_pairs():
     assert page.per_pair(page.cost_by_definition(V, X).item(), 6) == pytest.approx(np.mean(errors) ** 0.5)
 
 
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_11_a_replay_is_the_homework_s_descent_on_fewer_movies(kind):
+    page, (_, X, V) = definitions("11"), definitions("11").random_problem(6, 6)
+    rate, scaled = 1e-7, 1e-7 * 9742 / 6
+    costs, trained = page.replay(X, V, kind, rate, 0.8)
+    expected, moved = [], V.clone().requires_grad_()
+    sgd = torch.optim.SGD([moved], lr=scaled, momentum=0.8)
+    optimiser = sgd if kind == "SGD" else torch.optim.Adam([moved], lr=rate)
+    for _ in range(20):
+        optimiser.zero_grad()
+        cost = page.cost_by_definition(moved, X)
+        expected.append(cost.item())
+        cost.backward()
+        optimiser.step()
+    assert costs == pytest.approx(expected)
+    assert torch.allclose(trained, moved)
+    assert costs[-1] < costs[0]
+
+
+def test_11_a_subset_holds_the_movies_asked_about_first_and_each_once():
+    page, (likes, Y) = definitions("11"), random_likes(20, 40)
+    rows, X, V = page.draw_subset(Y, [7, 3], 12, 5)
+    assert rows[:2].tolist() == [7, 3]
+    assert len(set(rows.tolist())) == 12
+    expected = likes[:, rows].T @ likes[:, rows]
+    assert torch.equal(X.double(), expected - torch.diag(expected.diagonal()))
+    assert V.shape == (12, 12)
+
+
 def test_11_the_cheap_step_goes_where_the_dense_step_goes():
     page, (likes, Y) = definitions("11"), random_likes()
     X, n = likes.T @ likes, likes.sum(0).numpy()
@@ -70,32 +97,81 @@ def test_11_the_cheap_step_goes_where_the_dense_step_goes():
     assert np.abs(cheap - V.numpy()).max() > 0.01
 
 
-def scores_of(page, name, likes, Y, users, *settings):
-    return np.asarray(getattr(page, f"fit_{name}")(Y, np.linalg.eigh((likes @ likes.T).numpy()), *settings)(users))
+def test_11_training_notes_costs_and_lengths_before_each_step():
+    page, (likes, Y) = definitions("11"), random_likes()
+    X = likes.T @ likes
+    X.fill_diagonal_(0)
+    along = np.linalg.qr(np.random.default_rng(0).standard_normal((14, 2)))[0].astype(np.float32)
+    found = page.train(Y.indices, Y.indptr, Y.shape, {"one": [0.1, 0.9]}, 1e-3, 5, along, 3)["one"]
+    V = torch.from_numpy((0.1 * np.random.default_rng(3).standard_normal((14, 64))).astype(np.float32))
+    V.requires_grad_()
+    sgd, costs, lengths = torch.optim.SGD([V], lr=1e-3, momentum=0.9), [], []
+    for _ in range(5):
+        sgd.zero_grad()
+        cost = page.cost_by_definition(V, X.float())
+        costs.append(cost.item())
+        lengths.append(((along.T @ V.detach().numpy()) ** 2).sum(1))
+        cost.backward()
+        sgd.step()
+    assert found["costs"] == pytest.approx(costs, rel=1e-4)
+    assert np.allclose(found["lengths"], lengths, rtol=1e-3)
+    assert found["last"] == pytest.approx(page.cost_by_definition(V, X.float()).item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("discount", [0.0, 0.4])
-def test_11_ease_is_one_ridge_regression_a_movie(discount):
+def scores_of(page, name, Y, users, *settings):
+    return np.asarray(getattr(page, f"fit_{name}")(Y, page.prepare(Y), *settings)(users))
+
+
+def test_11_ease_is_one_ridge_regression_a_movie():
     page, (likes, Y), (tastes, users) = definitions("11"), random_likes(), random_likes(4)
-    expected = tastes @ page.columns_by_ridge(likes, 3.0) / likes.sum(0).clamp(min=1) ** discount
-    assert np.allclose(scores_of(page, "ease", likes, Y, users, 3.0, discount), expected)
+    expected = tastes @ page.columns_by_ridge(likes, 3.0)
+    assert np.allclose(scores_of(page, "ease", Y, users, 3.0), expected)
+
+
+def test_11_ridge_is_the_same_without_the_constraint():
+    page, (likes, Y), (tastes, users) = definitions("11"), random_likes(), random_likes(4)
+    B = torch.linalg.solve(likes.T @ likes + 3 * torch.eye(14), likes.T @ likes)
+    assert np.allclose(scores_of(page, "ridge", Y, users, 3.0), tastes @ B)
 
 
 def test_11_the_eigendecomposition_projects_on_the_largest_directions():
     page, (likes, Y), (tastes, users) = definitions("11"), random_likes(), random_likes(4)
     W = torch.linalg.svd(likes).Vh[:3]
-    assert np.allclose(scores_of(page, "eigendecomposition", likes, Y, users, 3), tastes @ W.T @ W)
+    assert np.allclose(scores_of(page, "eigendecomposition", Y, users, 3), tastes @ W.T @ W)
 
 
-def test_11_one_like_a_user_is_hidden_and_leaves_the_training_data():
+@pytest.mark.parametrize("neighbours", [0, 2, 5])
+def test_11_cosines_are_shrunk_and_of_the_nearest_neighbours_of_each_movie(neighbours):
+    page, (likes, Y), (tastes, users) = definitions("11"), random_likes(200, 14), random_likes(4)
+    lengths = likes.sum(0) + 10
+    S = likes.T @ likes / (lengths[:, None] * lengths).sqrt()
+    S.fill_diagonal_(0)
+    if neighbours:
+        for column in S.T:
+            column[column.argsort(descending=True)[neighbours:]] = 0
+    found = scores_of(page, "cosine", Y, users, neighbours, 10)
+    unknown = tastes == 0
+    assert np.allclose(found[unknown], (tastes @ S)[unknown], atol=1e-6)
+
+
+TIMES = np.array([[3, 1, 0, 2], [0, 5, 0, 0], [2, 0, 2, 0], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("times", [None, TIMES])
+def test_11_one_like_a_user_is_hidden_and_leaves_the_training_data(times):
     Y = likes_table([[1, 1, 0, 1], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]])
-    for seed in range(20):
-        train, users, hidden = definitions("11").hide_one(Y, np.random.default_rng(seed))
+    seen = set()
+    for seed in range(30):
+        train, users, hidden = definitions("11").hide_one(Y, times, np.random.default_rng(seed))
         assert users.tolist() == [0, 2], "who has two likes"
         expected = Y.toarray()
         expected[users, hidden] = 0
         assert (train.toarray() == expected).all()
-        assert train.sum() == Y.sum() - 2
+        assert train.nnz == train.sum() == Y.sum() - 2
+        seen.add(tuple(hidden.tolist()))
+    assert seen == {(a, b) for a in ((0, 1, 3) if times is None else (0,)) for b in (0, 2)}, (
+        "the latest; ties at random"
+    )
 
 
 def test_11_a_hit_is_a_place_among_the_ten_best_unknown_movies():
@@ -120,34 +196,78 @@ def test_11_the_tenth_place_hits_and_the_eleventh_does_not():
     assert page.hits(scores, train, np.array([0, 0]), np.array([9, 10])).tolist() == [1, 0]
 
 
-def test_11_settings_are_chosen_on_likes_hidden_inside_and_the_best_wins():
-    candidates = [["popularity"], ["eigendecomposition", 2], ["eigendecomposition", 8], ["EASE", 30.0], ["EASE", 1e6]]
-    page, fits = definitions("11", CANDIDATES=candidates, FIXED=[["random vectors"]]), []
-    tuned_on = []
-    hide_one, choose = page.hide_one, page.choose
+FEW = [["random vectors", 0.0], ["popularity", 0.0], ["eigendecomposition", 2, 0.0], ["eigendecomposition", 8, 0.0]]
+FEW += [["EASE", 30.0, 0.0], ["EASE", 30.0, 0.7], ["EASE", 1e6, 0.0]]
 
-    def hiding(Y, rng):
-        fits.append((Y, *hide_one(Y, rng)))
-        return fits[-1][1:]
 
-    def choosing(train, draws, rng):
-        tuned_on.append(train)
-        return choose(train, draws, rng)
+def standin():
+    ratings = movielens_standin.ratings()
+    shape = ratings.num_users, ratings.num_movies
+    return definitions("11").likes_table(ratings.users, ratings.movies, ratings.values, shape)
 
-    page.hide_one, page.choose = hiding, choosing
-    Y = page.table_of_likes(movielens_standin.ratings())
-    found = page.measure(Y.indices, Y.indptr, Y.shape, 2, 1, 0)
-    for k, (outer, inner) in enumerate(zip(fits[0::2], fits[1::2], strict=True)):
+
+def test_11_settings_are_judged_on_likes_hidden_inside():
+    page, hidden_in = definitions("11"), []
+    page.CANDIDATES, hide_one = FEW, page.hide_one
+
+    def hiding(Y, times, rng):
+        hidden_in.append((Y, times, *hide_one(Y, times, rng)))
+        return hidden_in[-1][2:]
+
+    page.hide_one = hiding
+    Y, times = standin(), np.random.default_rng(0).random((240, 360))
+    found = page.measure(Y.indices, Y.indptr, Y.shape, times, 2, 0)
+    for k, (outer, inner) in enumerate(zip(hidden_in[::2], hidden_in[1::2], strict=True)):
         assert (outer[0] != Y).nnz == 0
-        assert tuned_on[k] is inner[0] is outer[1], "tuned without what the test hides"
-        rates = dict(zip(map(str, candidates), found["tuning"][k], strict=True))
-        of = {name: [c for c in candidates if c[0] == name] for name, *_ in candidates}
-        best = {name: max(these, key=lambda c: rates[str(c)]) for name, these in of.items()}
-        assert found["chosen"][k] == [*best.values(), ["random vectors"]]
-        assert found["winners"][k] == max(best, key=lambda name: rates[str(best[name])])
-        expected = page.rate_all(found["chosen"][k], *outer[1:])
-        assert np.array_equal(found["hits"][k], expected)
+        assert inner[0] is outer[2], "tuned without what the test hides"
+        assert inner[1] is outer[1] is times, "in the same way"
+        assert np.allclose(found["tuning"][k], page.rate_all(*inner[2:]).mean(1))
+        assert np.allclose(found["hits"][k], page.rate_all(*outer[2:]), atol=1e-6)
+        assert found["likes"][k].tolist() == outer[2].sum(0)[outer[4]].tolist()
     assert len(set(np.round(found["tuning"][0], 3))) > 3, "the candidates differ"
+
+
+def test_11_each_candidate_is_rated_with_its_own_settings_and_discount():
+    page, Y = definitions("11"), standin()
+    page.CANDIDATES = FEW
+    train, users, hidden = page.hide_one(Y, None, np.random.default_rng(0))
+    n = np.maximum(train.sum(0), 1)
+    for found, (*strategy, beta) in zip(page.rate_all(train, users, hidden), FEW, strict=True):
+        scores = page.fit(strategy, train, page.prepare(train))(train) / n**beta
+        assert np.array_equal(found, page.hits(scores, train, users, hidden)), strategy
+
+
+def test_11_the_best_candidate_of_each_name_is_chosen_and_the_best_of_all():
+    page = definitions("11")
+    page.CANDIDATES = FEW
+    chosen = page.choose(np.array([0.0, 0.1, 0.3, 0.2, 0.15, 0.4, 0.35]))
+    assert chosen == {"random vectors": 0, "popularity": 1, "eigendecomposition": 2, "EASE": 5, "the one chosen": 5}
+    assert page.choose(np.array([0.0, 0.5, 0.3, 0.4, 0.15, 0.2, 0.45]))["the one chosen"] == 1
+
+
+def test_11_each_user_s_hits_are_those_of_the_settings_chosen_in_each_draw():
+    page, hits = definitions("11"), np.arange(2 * 7 * 3.0).reshape(2, 7, 3)
+    page.CANDIDATES, page.PLAIN = FEW, 1
+    tuning = [[0, 0.1, 0.3, 0.2, 0.15, 0.4, 0.35], [0, 0.1, 0.2, 0.3, 0.15, 0.2, 0.25]]
+    by_name, picked = page.of_users({"hits": hits, "tuning": np.array(tuning)})
+    assert [pick["EASE"] for pick in picked] == [5, 6]
+    assert by_name["EASE"].tolist() == ((hits[0, 5] + hits[1, 6]) / 2).tolist()
+    assert by_name["the one chosen"].tolist() == ((hits[0, 5] + hits[1, 3]) / 2).tolist()
+    assert by_name["plain cosine"].tolist() == hits[:, 1].mean(0).tolist()
+
+
+def test_11_lengths_of_cost_zero_are_those_of_the_vectors_scored():
+    page, Y = definitions("11"), standin()
+    Y = Y[:, Y.sum(0) > 0]
+    found = page.at_zero_cost(Y.indices, Y.indptr, Y.shape, None, 1, [1.0, 2.0], 4)
+    train, users, hidden = page.hide_one(Y, None, np.random.default_rng(5))
+    n = np.maximum(train.sum(0), 1)
+    X = (train.T @ train).toarray()
+    np.fill_diagonal(X, 0)
+    for hits, S in zip(found, (X / np.sqrt(np.outer(n, n)), X / np.outer(n, n), X), strict=True):
+        assert np.allclose(hits, page.hits(train @ S, train, users, hidden), atol=1e-6)
+    assert page.cost_of_lengths(Y, Y.sum(0) ** 1.5) <= 1e-9
+    assert page.cost_of_lengths(Y, Y.sum(0)) == 0
 
 
 def test_11_the_movie_asked_about_is_no_answer():
@@ -155,7 +275,7 @@ def test_11_the_movie_asked_about_is_no_answer():
     Z = likes_table(np.ones((2, 14)))
     page = definitions("11", tastes=tastes, Z=Z, planted_movies=np.array([0, 12]))
     page.fit = lambda candidate, train, eigen: lambda users: (tastes == tastes[[0, 12]][:, None]) + users.toarray()
-    assert page.taste_precision(["any"]).tolist() == [1, 0.2], "ten others of its taste, and two"
+    assert page.taste_precision(["any", 0.0]).tolist() == [1, 0.2], "ten others of its taste, and two"
 
 
 # 12
