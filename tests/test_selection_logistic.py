@@ -238,3 +238,12 @@ def test_04_every_plan_is_run_with_every_seed():
     page = definitions("04")
     page.sgd = lambda X, y, X_test, y_test, plan, seed, epochs: (plan, seed, epochs)
     assert page.all_plans(0, 0, 0, 0, ["a", "b"], [1, 2], 5) == [[("a", 1, 5), ("a", 2, 5)], [("b", 1, 5), ("b", 2, 5)]]
+
+
+def test_04_a_parabola_is_left_above_the_border_and_found_below_it():
+    border = definitions("04").border_of(2.5)
+    for rate, found in ((0.99 * border, True), (1.01 * border, False)):
+        w = 1.0
+        for _ in range(1_000):
+            w -= rate * 2.5 * w
+        assert (abs(w) < 1e-3) == found
