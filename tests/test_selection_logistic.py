@@ -229,9 +229,9 @@ def test_04_batches_of_every_size_are_compared_after_as_many_epochs():
     rows = torch.tensor([[9.0, 0, 0, 0], [0.25, 0, 0, 0]])
     page.sgd = recorder(given, lambda X, y, X_test, y_test, plan, seed, epochs, **more: {"rows": rows})
     X, y = torch.zeros(5, 2), torch.zeros(5)
-    assert page.batch_runs(X, y, [(100, 0.1), (1_000, 1.0)], [3], 4) == [[0.25], [0.25]]
+    assert page.batch_runs(X, y, [(100, 0.1, 0.1), (1_000, 3.0, 0.0)], [3], 4) == [[0.25], [0.25]]
     found = [(arguments[4:], more) for arguments, more in given]
-    assert found == [(((0.1, 0.1), 3, 4), {"batch_size": 100}), (((1.0, 1.0), 3, 4), {"batch_size": 1_000})]
+    assert found == [(([0.1, 0.1], 3, 4), {"batch_size": 100}), (([3.0, 0.0], 3, 4), {"batch_size": 1_000})]
 
 
 def test_04_every_plan_is_run_with_every_seed():
