@@ -100,7 +100,7 @@ PAGES = {
         "claim-stopping claim-penalty schedule-table claim-equal claim-parity mistake-parity-shown answer "
         "table-results mistake-underfit-said claim-halves mistake-underfit-settled mistake-range-said "
         "calibration-said templates",
-        results="rates/*/rows/*/2 parity/*/rows/*/2 schedules/*/rows/*/2 upright/*/rows/*/2",
+        results="rates/*/rows/*/2 parity/*/rows/*/2 schedules/*/rows/*/2 sheared/*/*/rows/*/2",
     ),
     "11_movie_embeddings": Page(
         values={"replay_movies": 50, "timed_movies": 200},

@@ -202,6 +202,10 @@ def test_04_a_slanted_stroke_is_set_upright():
     assert torch.equal(straight[1], stroke[1])
     middle = [(s.float().sum(2) @ torch.arange(28.0) / s.sum()).sum().item() for s in (stroke[0], straight[0])]
     assert middle[0] == pytest.approx(middle[1], abs=0.3), "the stroke stays at its height"
+    assert page.slant(page.there_and_back(stroke)).tolist() == [
+        pytest.approx(-0.5, abs=0.03),
+        pytest.approx(0, abs=1e-9),
+    ]
 
 
 def test_04_no_weights_of_a_length_are_below_its_floor():
