@@ -251,3 +251,22 @@ def test_04_a_parabola_is_left_above_the_border_and_found_below_it():
         for _ in range(1_000):
             w -= rate * 2.5 * w
         assert (abs(w) < 1e-3) == found
+
+
+def test_04_the_control_takes_as_many_steps_at_each_rate_and_averages_the_second_half():
+    page, used, losses = definitions("04"), [], iter(range(8))
+    page.descend = lambda X, y, rate, steps, looks: [[rate, steps, looks]]
+    page.sgd_epoch = lambda X, y, W, b, rates, size, generator: used.append((rates, size))
+    page.score = lambda X, y, W, b: (float(next(losses)), 0.0)
+    found = page.borders(torch.zeros(250, 2), torch.zeros(250), [0.5, 2.0], 12, 3, [7])
+    assert used == [([0.5] * 3, 100)] * 4 + [([2.0] * 3, 100)] * 4, "twelve steps are four passes over three batches"
+    assert found["batches"] == [[2.5], [6.5]]
+    assert found["full"].tolist() == [[[0.5, 12, 3]], [[2.0, 12, 3]]]
+
+
+def test_04_going_on_begins_where_the_quarter_before_ended():
+    page, penalties = definitions("04"), []
+    page.round_coordinates = lambda X, V, penalty: penalties.append(penalty)
+    page.lbfgs = lambda X, y, V, penalty, iterations, T: penalties.append(penalty) or V + iterations
+    assert page.go_on(None, None, torch.zeros(1), 40)["V"].tolist() == [[10], [20], [30], [40]]
+    assert set(penalties) == {0.0}
