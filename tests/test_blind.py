@@ -86,7 +86,7 @@ PAGES = {
         results="*/test_loss */test_accuracy",
     ),
     "04_mnist_logistic": Page(
-        values={"validation_size": 500, "iterations": 10, "long_iterations": 20, "descent_steps": 20},
+        values={"validation_size": 500, "iterations": 10, "long_iterations": 20, "descent_steps": 20, "looks": 4},
         load=(mnist, other_labels),
         measured={f"replay_test_accuracy_lr_{rate}": GUESS for rate in ("1e-05", "0.0001", "0.001", "0.1", "1", "3")}
         | {f"schedule_{plan}_test_accuracy": GUESS for plan in ("3_to_0", "1_to_0", "0_to_3", "1.5")}
