@@ -83,6 +83,7 @@ TRUE = {  # mutants that pass because they are true, by the reason
     "The norm of a matrix is the Frobenius norm unless it is said otherwise, and transposing leaves it.": [
         "eq-lr-loss: W at 57 transposed",
         "eq-lr-loss: _F at 59 dropped",
+        "eq-lr-bound: _F at 28 dropped",
         "eq-initial-cost: _F at 18 dropped",
         "eq-zero-cost: _F at 12 dropped",
         "eq-zero-cost: _F at 26 dropped",
