@@ -51,7 +51,9 @@ def test_a_new_notebook_keeps_the_contract_and_has_its_place(toy):
     root, command, said = toy
     assert "_toc.yml" in said
     chosen = "13_toy or every_notebook or linter"
-    done = command("pytest", "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "-k", chosen)
+    done = command(
+        "pytest", "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "tests/test_exercises.py", "-k", chosen
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     course = yaml.safe_load((root / "book" / "course.yml").read_text(encoding="utf-8"))
     assert course[-1]["assignments"]["13_toy"]["title"] == TITLE
@@ -68,7 +70,9 @@ def test_a_new_notebook_is_run_published_and_rendered(toy):
     record = json.loads((root / "book" / "results.json").read_text(encoding="utf-8"))["assignments"]["13_toy"]
     assert record["profile"] == "full"
     assert abs(record["metrics"]["excess_loss"]) < 1e-3
-    chapters = [{"file": f} for f in ("how_to_run", "assignments/13_toy", "results", "claims", "references")]
+    chapters = [
+        {"file": f} for f in ("how_to_run", "assignments/13_toy", "results", "claims", "mistakes", "references")
+    ]
     toc = {"format": "jb-book", "root": "index", "parts": [{"caption": "The book", "chapters": chapters}]}
     (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     assert re.search(r"^13_toy .* none needed +fresh$", command("helpers", "status").stdout, re.M)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sys
 from random import Random
 
@@ -24,15 +25,16 @@ V |= {r"\frac{\partial z_i}{\partial x_k}": RNG.normal(size=(4, 4)), "s": RNG.no
 X, Y, A, B, H = (V[name] for name in ("x", "y", "A", "B", "H"))
 
 
-def parsed(latex, values=V, truths=("",), skip=()):
+def parsed(latex, values=V, truths=(), skip=()):
     values = {key(name): value for name, value in values.items()}
     return values, Display(latex, {name: callable(v) for name, v in values.items()}, list(truths), skip)
 
 
 def compared(latex, truth, values=V, skip=()):
-    """The value of the last member beside `truth`, that of an unnamed left side L."""
-    values, display = parsed(latex, values, skip=skip)
-    return display.at(values, {"": np.asarray(truth, float)})
+    """The value of the last member beside `truth`, that of the left side ℓ, with its indices."""
+    left = key((re.findall(r"\\ell(?:_\w|_\{\w+\})?", latex) or [r"\ell"])[0])
+    values, display = parsed(latex, values, [left], skip)
+    return display.at(values, {left: np.asarray(truth, float)})
 
 
 EVALUATED = {
@@ -96,6 +98,15 @@ def test_a_member_means_what_it_says(latex, truth):
 
 REFUSED = {
     r"\ell = A x": Wrong,
+    r"\ell = \log_2 x": Unreadable,
+    r"\ell_i = \sin^2 x_i": Unreadable,
+    r"\ell = a^(2)": Unreadable,  # a⁽2) is shown
+    r"\ell = (a]": Unreadable,
+    r"\ell = [0 < a < n]": Unreadable,
+    r"\ell = a +^2 n": Unreadable,
+    r"\ell = \sum_i' x_i": Unreadable,
+    r"\ell = \sum_i_j x_i": Unreadable,
+    r"\ell_i = x_i \|\underset{i \times d}{A}\|": Wrong,  # an index is no size
     r"\ell = \|A\|_2": Wrong,
     r"\ell = \max(x)": Wrong,
     r"\ell = 2 2 a": Unreadable,  # 22a is shown
@@ -157,8 +168,8 @@ REFUSED = {
     r"\ell = ": Unreadable,
     r"\ell = a \qquad x": Unreadable,
     r"\ell = \frac{a}": Unreadable,
-    r"x y z = a": Unreadable,  # half of the left side is known
-    r"a = a = q": Unreadable,
+    r"x y z = a": Unreadable,  # half of the left side is known, and all of it has no truth
+    r"\ell = a = q": Unreadable,
 }
 
 
@@ -194,13 +205,14 @@ def test_each_part_has_its_own_truth_and_a_definition_must_hold():
         ("read", "=", 0.0),
         ("left", "=", 0.0),
         ("read", "=", 0.0),
+        ("given", "=", 0.0),
         ("read", "=", 0.0),
     ]
     assert gaps(r"f = a \quad r = 2 AB", {"f": 1.7}, values)[-1][2] > 0.1
     with pytest.raises(Unreadable, match="nothing displayed is the truth of h"):
         gaps(latex, {"f": 2.7, "g": 3.4, "h": 0.0}, values)
-    with pytest.raises(Unreadable, match="several left sides"):
-        parsed(r"f = a , \qquad g = 2 a")
+    with pytest.raises(Unreadable, match="“g”: there is no value for g: give it in names"):
+        gaps(latex, {"f": 2.7}, values)
 
 
 def test_conditions_are_evaluated_and_remarks_are_not():
@@ -217,6 +229,8 @@ def test_conditions_are_evaluated_and_remarks_are_not():
         r"f = a \qquad \text{unless } 0 < a",
         r"f = a \text{ minus } 0",
         r"f = a_{\text{old}}",
+        r"f = a \text{ in each column}",
+        r"f = a \qquad \text{only where it holds.}",
         r"f = a && + n",
         r"f = a && = n \text{ again}",
         r"f = a && \qquad \, - n \text{ again}",
@@ -232,6 +246,11 @@ def test_a_chain_goes_on_behind_an_inequality():
     assert [gap > 0 for *_, gap in gaps(r"f \le n = 4", {"f": 1.7})][-1] == 0
     with pytest.raises(Unreadable, match="first member"):
         gaps("f = a := a", {"f": 1.7})
+
+
+def test_a_raised_digit_is_named():
+    with pytest.raises(Unreadable, match=r"a raised or lowered digit is written \^2 or _2: “²”"):
+        compared(r"\ell = a²", V["a"] ** 2)
 
 
 def test_what_is_skipped_must_need_it():

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from helpers import MIME, checks
+from helpers import MIME, checks, numbers
 from helpers import run as run_module
 from helpers.datasets import Images, mnist, mnist_standin
 from helpers.run import ClaimFailed
@@ -23,9 +23,15 @@ from helpers.run import ClaimFailed
 
 @pytest.fixture
 def shown(monkeypatch):
-    """What is displayed: Markdown as its text, bundles as dicts."""
+    """What is displayed: Markdown as its text, bundles as dicts; with blanks for no-break spaces."""
     found = []
-    monkeypatch.setattr(run_module, "display", lambda item, raw=False: found.append(item if raw else item.data))
+
+    def note(item, raw=False):
+        texts = item if raw else {"": item.data}
+        texts = {kind: data.replace("\u00a0", " ") if isinstance(data, str) else data for kind, data in texts.items()}
+        found.append(texts if raw else texts[""])
+
+    monkeypatch.setattr(run_module, "display", note)
     return found
 
 
@@ -424,13 +430,14 @@ def test_the_record_of_a_whole_run(start, shown):
     assert bundle["text/markdown"].startswith(
         "**✔ every claim that could be judged holds.** Claims: 1 hold · data: cifar10: real (unofficial copy) · "
     )
-    assert bundle["text/markdown"].endswith(f" s · peak memory {provenance['peak_memory_mb']} MB")
+    seconds = numbers.duration(provenance["seconds"]).replace("\u00a0", " ")
+    assert bundle["text/markdown"].endswith(f" · {seconds} · peak memory {provenance['peak_memory_mb']} MB")
     assert "*" not in bundle["text/plain"]
 
 
 def test_the_summary_of_a_page_without_data_or_claims(start, shown):
     start().finish()
-    assert re.search(r"Claims: none · data: none needed · \d+ s · peak memory \d+ MB$", shown[-1]["text/markdown"])
+    assert re.search(r"Claims: none · data: none needed · [\d.]+ m?s · peak memory \d+ MB$", shown[-1]["text/markdown"])
 
 
 def slow():
@@ -447,7 +454,7 @@ def test_seconds_reused_are_told_apart(start, shown, data_root):
     seconds = json.loads(kept.read_text())["note"]["seconds"]
     assert seconds >= 0.2
     assert run.provenance["seconds_reused"] == round(seconds, 1)
-    assert re.search(r" s \(and \d+ s in steps reused\) · peak", shown[-1]["text/markdown"])
+    assert re.search(r"s \(and \d+ ms in steps reused\) · peak", shown[-1]["text/markdown"])
 
 
 def test_two_runs_of_one_seed_differ_in_time_alone(start, shown):
