@@ -207,6 +207,12 @@ def test_12_each_fold_is_predicted_from_the_others_and_set_aside_is_what_is_chos
     assert found["predicted"].isnan().sum() == 30
 
 
+def test_12_the_usual_setting_is_that_of_most_folds():
+    page = definitions("12", grids={"one": ["a", "b", "c"]}, results={"one": {"chosen": [2, 1, 2, 0, 1, 2]}})
+    assert page.usual("one") == "c"
+    assert page.chosen("one", 1) == "b"
+
+
 def test_12_on_a_split_by_time_the_best_setting_is_taken():
     page, aside = definitions("12"), {"stars": torch.full((4,), 3.0)}
     grid = [{"shift": shift} for shift in (1.0, -0.25, 0.5)]
@@ -226,6 +232,16 @@ def test_12_errors_are_means_over_ratings_of_clamped_predictions():
     assert page.score("one")[0] == pytest.approx(math.sqrt((0 + 0.25 + 0.25) / 3)), "not a mean over users"
     assert page.score("one", alike=True)[0] == pytest.approx(math.sqrt((0 + 0.25) / 2)), "a mean over users"
     assert page.error_of("one", users == 1) == pytest.approx(0.5)
+    page.results["exact"] = {"predicted": torch.where(predicted.isnan(), math.nan, stars)}
+    page.score.cache_clear()
+    assert page.score("one", "exact")[0] > 0 > page.score("exact", "one")[0], "worse is more"
+    halves = [("below", torch.arange(5) < 3), ("above", torch.arange(5) >= 3)]
+    page.by_user_class = page.by_movie = [(name, rows.repeat(100)) for name, rows in halves]
+    page.results = {name: {"predicted": each["predicted"].repeat(100)} for name, each in page.results.items()}
+    page.stars, page.tested = stars.repeat(100), torch.ones(500, dtype=torch.bool)
+    gains = page.gain_grid("one", "exact")
+    assert np.allclose(np.diag(gains), [-0.0, -0.5])
+    assert np.isnan(gains[0, 1])
 
 
 def test_12_biases_add_up():
