@@ -124,6 +124,7 @@ PAGES = {
         texts="unseen-said claim-dot baselines-said claim-shrinkage budgets-said claim-als features-said every-table "
         "claim-features claim-prior claim-goal holdout-said claim-holdout newcomers-said claim-newcomers ranking-said "
         "claim-ranking mistake-range network-said table-results answer",
+        results="ranking/*",
     ),
 }
 
