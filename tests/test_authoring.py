@@ -61,8 +61,9 @@ def test_a_new_notebook_keeps_the_contract_and_has_its_place(toy):
         assert (root / name).read_text(encoding="utf-8").startswith((ROOT / name).read_text(encoding="utf-8"))
 
 
-def test_a_new_notebook_is_run_published_and_rendered(toy):
+def test_a_new_notebook_is_run_published_and_rendered(toy, monkeypatch):
     root, command, _ = toy
+    monkeypatch.setenv("COURSE_REPOSITORY", str(root))
     ran = command("helpers", "run", "13")
     assert re.search(r"^13_toy +[\d.]+  ok, claims: 1 holds$", ran.stdout, re.M), ran.stdout + ran.stderr
     published = command("helpers", "publish", "13")
@@ -75,7 +76,7 @@ def test_a_new_notebook_is_run_published_and_rendered(toy):
     ]
     toc = {"format": "jb-book", "root": "index", "parts": [{"caption": "The book", "chapters": chapters}]}
     (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
-    assert re.search(r"^13_toy .* none needed +fresh$", command("helpers", "status").stdout, re.M)
+    assert re.search(r"^13_toy .* none needed +fresh$", press("status").output, re.M)
     rendered = command("helpers", "book")
     assert rendered.returncode == 0, rendered.stderr
     html = (root / "build" / "html" / "assignments" / "13_toy.html").read_text(encoding="utf-8")
@@ -87,10 +88,10 @@ def test_a_new_notebook_is_run_published_and_rendered(toy):
     index = (root / "build" / "html" / "index.html").read_text(encoding="utf-8")
     assert f"1 of {planned + 1} pages" in index
     (root / "_toc.yml").write_text(yaml.safe_dump(toc).replace("13_toy", "13_gone"), encoding="utf-8")
-    missing = command("helpers", "book")
-    assert missing.returncode == 1
+    missing = press("book")
+    assert missing.exit_code == 1
     assert (
-        "_toc.yml names assignments/13_gone, which is not in book/: run python -m helpers publish 13" in missing.stderr
+        "_toc.yml names assignments/13_gone, which is not in book/: run python -m helpers publish 13" in missing.output
     )
 
 
