@@ -41,7 +41,9 @@ def other_likes(hide_one, space, rng):
 
 
 def other_stars(inputs, rng):
-    """The stars that a step is tested on, permuted in the table that it gets."""
+    """The stars that a step is tested on, permuted in the table that it gets; as it is, where nothing is tested."""
+    if "table" not in inputs:
+        return inputs
     if "folds" in inputs:
         rows = torch.cat(inputs["folds"][: inputs["folds_used"]])
     elif "late" in inputs:
@@ -117,20 +119,20 @@ PAGES = {
     "12_collaborative_filtering": Page(
         values={"als_penalties": [3.0, 12.0, 48.0]},
         inputs=other_stars,
-        names=dict.fromkeys("squared fold_scores error_of interval_over_ratings".split(), other_judge),
+        names=dict.fromkeys("squared squares_of fold_scores".split(), other_judge),
         measured=dict.fromkeys(
             "rmse_global_mean rmse_bias_unshrunken rmse_bias_only rmse_adamw_dot rmse_adamw_biases rmse_adamw_range "
             "rmse_adamw_decay rmse_sgd_dot rmse_sgd_biases rmse_sgd_range rmse_sgd_decay rmse_sgd_decay_no_range "
-            "rmse_als rmse_als_per_rating rmse_cv rmse_network rmse_latest_of_each rmse_latest_of_all "
-            "rmse_new_user_five_ratings".split(),
+            "rmse_surprise_defaults rmse_als rmse_als_per_rating rmse_features rmse_cv rmse_second_folds "
+            "rmse_users_alike rmse_network rmse_latest_of_each rmse_latest_of_all rmse_new_user_five_ratings".split(),
             STARS,
         )
-        | dict.fromkeys(
-            "range_effect_sgd range_effect_sgd_decay range_effect_adamw tuning_optimism_five_folds".split()
-        ),
-        texts="baselines-said claim-shrinkage ladder-said claim-dot range-said als-said claim-als per-rating-said "
-        "features-said claim-features features-where network-said time-table optimism-said holdout-said claim-holdout "
-        "newcomers-said claim-newcomers table-results claim-goal answer",
+        | dict.fromkeys("range_effect_sgd range_effect_sgd_decay range_effect_adamw".split())
+        | dict.fromkeys(f"hit_rate_{name}" for name in "random popularity biases als best".split()),
+        texts="unseen-said claim-dot baselines-said claim-shrinkage budgets-said claim-als features-said every-table "
+        "claim-features claim-prior claim-goal holdout-said claim-holdout newcomers-said claim-newcomers ranking-said "
+        "claim-ranking mistake-range network-said table-results answer",
+        results="ranking/*",
     ),
 }
 

@@ -39,7 +39,7 @@ TRUE = {  # mutants that pass because they are true, by the reason
         "eq-zero-cost: Y Y ^ { \\mathsf T } at 18 turned round",
         "eq-cheap-cost: V ^ { \\mathsf T } V at 3 turned round",
         "eq-ratings-lookup: O _ { b j } E _ { j f } at 37 turned round",
-        "eq-ratings-rotation: A ^ { \\mathsf T } A at 58 turned round",
+        "eq-ratings-rotation: R ^ { \\mathsf T } R at 58 turned round",
     ],
     "δ, I, H, R, X, P, K and A are symmetric: the two indices may change places; and under δ_ik, i is k.": [
         "eq-ce-chain: _i k at 67 turned round",
@@ -74,11 +74,10 @@ TRUE = {  # mutants that pass because they are true, by the reason
         "eq-ease-limit: X at 10 transposed",
         "eq-ratings-normal: I at 35 transposed",
         "eq-ratings-dual: I at 29 transposed",
-        "eq-ratings-fold-in: K at 32 transposed",
-        "eq-ratings-fold-in: I at 35 transposed",
+        "eq-ratings-prior: I at 16 transposed",
         "eq-ratings-left-out: H at 23 transposed",
         "eq-ratings-rotation: I at 66 transposed",
-        "eq-ratings-bayes: I at 20 transposed",
+        "eq-ratings-bayes: I at 24 transposed",
     ],
     "The norm of a matrix is the Frobenius norm unless it is said otherwise, and transposing leaves it.": [
         "eq-lr-loss: W at 57 transposed",
