@@ -114,6 +114,10 @@ TRUE = {  # mutants that pass because they are true, by the reason
     "Where a > 0, 2a > 0.": [
         "eq-xor-hidden-delta: 2 before a at 17",
         "eq-xor-hidden-gradient: 2 before a at 20",
+        "eq-xor-gradient-size: 2 before a at 56",
+    ],
+    "The bias's bracket is 1 − 1 − 1 + 1.": [
+        "eq-xor-bend: 2 at 26 → 3",
     ],
 }
 
