@@ -3,13 +3,15 @@
 import ast
 import contextlib
 import types
+from itertools import takewhile
 
 from helpers.press.sources import Repository
 
 
-def definitions(slug: str, **values) -> types.ModuleType:
+def definitions(slug: str, before: str = "", **values) -> types.ModuleType:
     """A module with the imports, functions, classes and literal assignments of the notebook `slug`, in their order.
 
+    before: the id of a cell at which to stop; else all cells are taken.
     values: what the functions read besides (a data set, a parameter set otherwise); they replace what the notebook
     assigns.  Nothing else runs: no data is loaded, nothing is trained; functions whose defaults need a run are left
     out.  Raises Refused where there is no such notebook.
@@ -17,7 +19,7 @@ def definitions(slug: str, **values) -> types.ModuleType:
     repository = Repository.here()
     module = types.ModuleType(repository.find(slug))
     space = vars(module)
-    for cell in repository.source(module.__name__).notebook.cells:
+    for cell in takewhile(lambda cell: cell.id != before, repository.source(module.__name__).notebook.cells):
         if cell.cell_type == "code":
             for node in filter(_defines, ast.parse(cell.source).body):
                 with contextlib.suppress(NameError):  # a default or a decorator that only a run can know

@@ -16,6 +16,7 @@ from helpers import fingerprint
 from helpers.comparison import CheckFailed, Comparison, largest_error
 from helpers.formulas import displays
 from helpers.formulas.tokens import statement
+from helpers.numbers import count, number
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def displayed(label: str) -> str:
 
 def equation(
     label: str,
-    truth: Callable | dict[str, Callable],
+    truth: dict[str, Callable],
     *,
     at: Iterable,
     names: Callable | None = None,
@@ -62,8 +63,8 @@ def equation(
 ) -> float:
     r"""Compare the equation `label`, as it is displayed, with an independent truth; show and return the largest error.
 
-    truth: takes the members of a point, returns a float64 array, tensor or number; its axes are the indices of the
-    left side in their order, then rows and columns.  Or {LaTeX of a left side: such a function}: what is computed.
+    truth: {LaTeX of a left side: what computes it}, a function of the members of a point; returns a float64 array,
+    tensor or number, whose axes are the indices of the left side in their order, then rows and columns.
     at: the points, each a tuple of arguments.  names: point → {LaTeX of a name: its number, array or function}.
     code: the page's own implementation, compared too.  tol: the largest absolute difference that is accepted.
     skip: LaTeX commands, such as \int, whose members are not read.  instead: another display, tried and not recorded.
@@ -75,6 +76,8 @@ def equation(
         _done.pop(label, None)  # run again in one session, only the last run counts
     if (names is None) == (formula is None):
         raise TypeError(f"{label}: give names (what each letter means), or formula where the display cannot be read")
+    if not isinstance(truth, dict):
+        raise TypeError(f"{label}: truth is {{LaTeX of a left side: function}}")
     latex, where = displays.display(label) if instead is None else (instead, "")
     comparison = Comparison(label)
     for point in at:
@@ -96,23 +99,16 @@ def equation(
 
 
 def _show_check(check: Check, latex: str, where: str) -> None:
-    how = "transcribed" if check.transcribed else f"read as displayed: {_plural(check.read, 'member')}"
-    found = f"{how} at {_plural(check.points, 'point')} · largest error {check.error:.1e} ≤ {check.tol:.0e}"
-    found += f" · code {check.code_error:.1e}" if check.code_error is not None else ""
+    how = "transcribed" if check.transcribed else f"read as displayed: {count(check.read, 'member')}"
+    found = f"{how} at {count(check.points, 'point')} · largest error {number(check.error, 2)} ≤ {number(check.tol, 1)}"
+    found += f" · code {number(check.code_error, 2)}" if check.code_error is not None else ""
     found += "".join(f" · ${left}$ is the truth" for left in check.left)
     found += f" · not read: ${'$, $'.join(check.skipped)}$" if check.skipped else ""
     sign = "✎" if check.transcribed else "✔"
-    editor = (
-        ""
-        if os.environ.get("COURSE_PAGE")
-        else f"<br>$\\displaystyle {escape(latex)}$ <small>({escape(where)})</small>"
-    )
-    html = f"{sign} equation <code>{check.label}</code> {escape(found)}{editor}"
+    html = f"{sign} equation <code>{check.label}</code> {escape(found)}"
+    if not os.environ.get("COURSE_PAGE"):  # an editor
+        html += f"<br>$\\displaystyle {escape(latex)}$ <small>({escape(where)})</small>"
     display({"text/markdown": f"{sign} equation {{eq}}`{check.label}` {found}", "text/html": html}, raw=True)
-
-
-def _plural(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def reset() -> None:
@@ -144,8 +140,8 @@ def record() -> dict[str, dict]:
 def table(labels: Iterable[str] | None = None) -> None:
     """Show the checks that have passed: points, largest error, tolerance; those of `labels` in that order, or all."""
     found = passed() if labels is None else [_done[label] for label in labels]
-    cells = [(_plural(c.read, "member") if not c.transcribed else "transcribed", f"{c.points:,}") for c in found]
-    cells = [(*row, f"{c.error:.1e}", f"{c.tol:.0e}") for row, c in zip(cells, found, strict=True)]
+    cells = [(count(c.read, "member") if not c.transcribed else "transcribed", number(c.points)) for c in found]
+    cells = [(*row, number(c.error, 2), number(c.tol, 1)) for row, c in zip(cells, found, strict=True)]
     heads = ("equation", "read", "points", "largest error", "tolerance")
     markdown = f"| {' | '.join(heads)} |\n|---|--:|--:|--:|--:|\n"
     markdown += "\n".join(f"| {{eq}}`{c.label}` | {' | '.join(row)} |" for c, row in zip(found, cells, strict=True))

@@ -61,8 +61,7 @@ class Comparison:
     def at(self, point: tuple, latex: str, truth, names, code, formula, skip) -> None:
         """Compare at one point; the arguments are those of `equation`."""
         self.points += 1
-        truths = truth if isinstance(truth, dict) else {"": truth}
-        found = {key(left): as_array(function(*point), "the truth") for left, function in truths.items()}
+        found = {key(left): as_array(function(*point), "the truth") for left, function in truth.items()}
         (first, *_) = found.values()
         try:
             if names:
@@ -136,7 +135,7 @@ def largest_error(function: Callable, truth: Callable, at: Iterable) -> tuple[fl
     """
     comparison = Comparison("this comparison")
     for point in at:
-        comparison.at(point if isinstance(point, tuple) else (point,), "", truth, None, function, None, ())
+        comparison.at(point if isinstance(point, tuple) else (point,), "", {"": truth}, None, function, None, ())
     if not comparison.points:
         raise ValueError("there is no point to compare at")
     return comparison.error, comparison.points

@@ -17,11 +17,9 @@ def number(value: float, digits: int = 3) -> str:
 
     Whole numbers of type int are written in full, with commas from 10,000 on.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _signed(f"{value:,}" if abs(value) >= 10_000 else str(value))
-    value = float(value)
-    if not math.isfinite(value):
-        return {math.inf: "∞", -math.inf: MINUS + "∞"}.get(value, "undefined")
+    value = value.item() if hasattr(value, "item") else value  # NumPy's and torch's
+    if isinstance(value, int) or not math.isfinite(value):
+        return fixed(value, 0)
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")  # rounded first: 999,999.9 is a million
     power = int(exponent)
     if value and not SMALLEST <= abs(float(f"{mantissa}e{power}")) < LARGEST:
@@ -32,7 +30,11 @@ def number(value: float, digits: int = 3) -> str:
 
 def fixed(value: float, decimals: int, sign: bool = False) -> str:
     """`value` with so many decimals, commas from 10,000 on; `sign`: a plus, too.  Zero has no minus."""
-    text = f"{float(value):,.{decimals}f}" if abs(value) >= 9_999.5 else f"{float(value):.{decimals}f}"
+    if not math.isfinite(value):
+        return {math.inf: "∞", -math.inf: MINUS + "∞"}.get(float(value), "undefined")
+    text = f"{float(value):.{decimals}f}"
+    if abs(float(text)) >= 10_000:  # rounded first
+        text = f"{float(text):,.{decimals}f}"
     if not any(digit in text for digit in "123456789"):
         text = text.lstrip("-")
     elif sign and value > 0:
@@ -65,22 +67,22 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """ "0.42 ms", "3.1 s", "7 min", "1.5 h": two significant digits at least."""
+    """ "420 µs", "3.1 s", "7.0 min", "1.5 h": two significant digits at least."""
     for size, unit in ((3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if seconds >= 2 * size or (unit == "s" and seconds >= 1) or (unit in ("ms", "µs") and seconds >= size):
             return f"{number(seconds / size, max(2, len(str(int(seconds / size)))))}{BLANK}{unit}"
-    return f"{number(seconds / 1e-9, 2)}{BLANK}ns"
+    return f"{number(seconds / 1e-9, 2)}{BLANK}ns" if seconds else f"0{BLANK}s"
 
 
 def times(ratio: float) -> str:
-    """A ratio: "17 times", "1.4 times", "1,200 times"."""
+    """A ratio: "17 times", "1.4 times", "1180 times"."""
     digits = 2 if ratio < 100 else 3
     return f"{number(float(f'{ratio:.{digits}g}'), digits)}{BLANK}times"
 
 
 def _plural(noun: str) -> str:
     for ending, plural in PLURALS.items():
-        if noun.endswith(ending) and noun[-2:] not in ("ay", "ey", "oy"):
+        if noun.endswith(ending) and not noun.endswith(("ay", "ey", "oy", "epoch")):
             return (noun[:-1] if ending == "y" else noun) + plural
     return noun + "s"
 

@@ -15,7 +15,7 @@ import torch
 from IPython.display import Markdown, display
 from safetensors.torch import save_file
 
-from helpers import MIME, checks, device, plots, stages
+from helpers import MIME, checks, device, numbers, plots, stages
 from helpers.datasets import store
 from helpers.formulas import displays
 
@@ -78,13 +78,10 @@ class Run:
 
     def _show_provenance(self) -> None:
         p, v = self.provenance, self.provenance["versions"]
-        threads = f"{p['threads']} thread{'s' * (p['threads'] > 1)}"
-        display(
-            Markdown(
-                f"**This run:** {self.profile} profile · seed {self.seed} · {p['device']}, {threads} · "
-                f"Python {v['python']}, NumPy {v['numpy']}, torch {v['torch']} · {p['date']}"
-            )
-        )
+        where = f"{p['device']}, {numbers.count(p['threads'], 'thread')}"
+        libraries = f"Python {v['python']}, NumPy {v['numpy']}, torch {v['torch']}"
+        line = f"{self.profile} profile · seed {self.seed} · {where} · {libraries} · {p['date']}"
+        display(Markdown(f"**This run:** {line}"))
 
     def use(self, dataset):
         """Register a loaded data set (`.name`, `.origin`, `.fingerprint`, `.describe()`), show a line, return it."""
@@ -130,12 +127,9 @@ class Run:
         given = {"interval": interval, "n": n, "seeds": seeds, "reported": reported}
         detail = {key: _detail(name, key, content) for key, content in given.items() if content is not None}
         detail |= {"label": label} | ({"group": group} if group else {}) | ({"headline": True} if headline else {})
-        places = (self.timings, self.metrics) if timing else (self.metrics, self.timings)
-        for place, content in zip((*places, self.details), (number, None, detail), strict=True):
-            if content is None:
-                place.pop(name, None)
-            else:
-                place[name] = content
+        place, other = (self.timings, self.metrics) if timing else (self.metrics, self.timings)
+        place[name], self.details[name] = number, detail
+        other.pop(name, None)
         return number
 
     def say(self, markdown: str) -> None:
@@ -196,7 +190,8 @@ class Run:
         if found := stages.recall(folder):
             result, note = found
             self._reused_seconds += note["seconds"]
-            display(Markdown(f"*Step “{name}”: reused, computed on {note['date']} in {note['seconds']:.0f} s.*"))
+            taken = numbers.duration(note["seconds"])
+            display(Markdown(f"*Step “{name}”: reused, computed on {note['date']} in {taken}.*"))
             return result
         began = time.perf_counter()
         with device.own_generators(seed):
@@ -227,12 +222,12 @@ class Run:
         verdicts = [claim["verdict"] for claim in self.claims]
         words = {"holds": "hold", "fails": "fail", "not judged": "not judged here"}
         counts = ", ".join(f"{verdicts.count(v)} {words[v]}" for v in SIGNS if v in verdicts) or "none"
-        reused = f" (and {p['seconds_reused']:.0f} s in steps reused)" if "seconds_reused" in p else ""
+        reused = f" (and {numbers.duration(p['seconds_reused'])} in steps reused)" if "seconds_reused" in p else ""
         data = ", ".join(f"{name}: {origin}" for name, origin in self.data.items()) or "none needed"
         verdict = "✘ a claim fails" if failed else "✔ every claim that could be judged holds"
         return (
-            f"**{verdict}.** Claims: {counts} · data: {data} · {p['seconds']:.0f} s{reused} · "
-            f"peak memory {p['peak_memory_mb']} MB"
+            f"**{verdict}.** Claims: {counts} · data: {data} · {numbers.duration(p['seconds'])}{reused} · "
+            f"peak memory {p['peak_memory_mb']}{numbers.BLANK}MB"
         )
 
 

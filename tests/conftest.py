@@ -41,3 +41,11 @@ def shared_folder(tmp_path_factory, worker_id):
     folder = (base if worker_id == "master" else base.parent) / "shared"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def published(shared_folder):
+    """A course of one published page, run once a session; copy it before a change."""
+    from press_repository import published_course
+
+    return published_course(shared_folder)

@@ -114,7 +114,7 @@ def calls(slug: str) -> Iterator[list[Call]]:
             raise checks.CheckFailed("another display")
         if names is not None:
             assert (at := list(at)), f"{label}: no points"
-            truth = {left: _kept(f) for left, f in truth.items()} if isinstance(truth, dict) else _kept(truth)
+            truth = {left: _kept(function) for left, function in truth.items()}
             names = _kept(names)
             arguments = {"truth": truth, "at": at, "names": names, "code": code, "tol": tol, "skip": skip}
             found.append(Call(label, checks.displayed(label), arguments))

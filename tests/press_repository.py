@@ -41,8 +41,8 @@ mnist = types.SimpleNamespace(name="mnist", origin=origin, fingerprint="0", desc
 run.use(mnist)
 """
 MEASURE = """draw = random.random() + float(np.random.rand()) + torch.rand(1).item()
-run.record("draw", draw, interval=(0, 3), n=epochs, seeds=1, reported="about 1.5")
-run.record("clock", time.perf_counter(), timing=True, reported=1)
+run.record("draw", draw, label="The draw", interval=(0, 3), n=epochs, seeds=1, reported="about 1.5")
+run.record("clock", time.perf_counter(), label="The clock", timing=True, reported=1)
 print("one", flush=True)
 print("two")
 """

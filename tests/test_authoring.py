@@ -11,7 +11,7 @@ import nbformat
 import pytest
 import yaml
 from conftest import ROOT
-from press_repository import SLUG, edit, execute_without_kernel, files, page, press, published_course
+from press_repository import SLUG, edit, execute_without_kernel, files, page, press
 
 from helpers.press import pages
 from helpers.press.authoring import cleaned
@@ -111,11 +111,6 @@ def test_what_new_refuses(toy, monkeypatch, arguments, why):
 
 
 # ------------------------------------------------------------------------------------------------ clean
-
-
-@pytest.fixture(scope="session")
-def published(shared_folder):
-    return published_course(shared_folder)
 
 
 @pytest.fixture

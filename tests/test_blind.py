@@ -170,8 +170,8 @@ def class_means(X, y):
 def right(means, X, y):
     return (torch.cdist(X, means).argmin(1) == y).double().mean()
 means = run.stage("fit", {"X": train[0], "y": train[1]}, class_means)["means"]
-run.record("accuracy", right(means, *test))
-run.record("train_accuracy", right(means, *train))
+run.record("accuracy", right(means, *test), label="Accuracy")
+run.record("train_accuracy", right(means, *train), label="On training pictures")
 run.say(f"Right on the training pictures: {run.metrics['train_accuracy']:.4f}")
 """
 

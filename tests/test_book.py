@@ -9,6 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT
 from filelock import FileLock
+from pybtex.database import parse_file
 
 from helpers.press import book, pages
 from helpers.press.sources import Refused, Repository
@@ -132,3 +133,10 @@ def test_a_fault_in_the_book_is_refused_and_leaves_the_old_book(tmp_path):
         book.build(Repository(broken), old)
     assert (old / "index.html").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clone", "html"]
+
+
+def test_every_reference_can_be_followed():
+    found = parse_file(str(ROOT / "book" / "references.bib")).entries
+    assert {key for key, entry in found.items() if not {"doi", "url"} & set(entry.fields)} == set()
+    urls = [entry.fields["url"] for entry in found.values() if "url" in entry.fields]
+    assert [url for url in urls if not url.startswith("https://")] == []

@@ -17,9 +17,13 @@ POINTS = [(x,) for x in np.linspace(-2, 2, 9)]
 
 @pytest.fixture(autouse=True)
 def shown(monkeypatch):
-    """The bundles displayed, in a session that has checked nothing."""
+    """The bundles displayed, with blanks for no-break spaces, in a session that has checked nothing."""
     bundles = []
-    monkeypatch.setattr(checks, "display", lambda bundle, raw: bundles.append(bundle))
+
+    def note(bundle, raw):
+        bundles.append({kind: text.replace("\u00a0", " ") for kind, text in bundle.items()})
+
+    monkeypatch.setattr(checks, "display", note)
     checks.reset()
     yield bundles
     checks.reset()
@@ -109,9 +113,11 @@ def test_what_is_equal_up_to_a_remainder_says_so(page):
             check(false)
 
 
-def test_a_function_alone_is_no_truth_of_what_is_no_name(page):
+def test_a_truth_says_what_it_is_the_truth_of(page):
     page(r"\phantom{y} \propto q = x")
     with pytest.raises(Unreadable, match="phantom"):
+        equation("eq-a", {"q": float}, at=[1.0], names=names)
+    with pytest.raises(TypeError, match="eq-a: truth is {LaTeX of a left side: function}"):
         equation("eq-a", float, at=[1.0], names=names)
 
 
@@ -131,7 +137,7 @@ def test_a_display_in_the_place_of_another_is_tried_and_not_recorded(page):
 
 def test_a_transcribed_formula_says_so(shown, page):
     page(r"\frac{d}{dx} \sin x = \min_a \dots")
-    equation("eq-a", slope_of_sine, at=POINTS, formula=np.cos, tol=1e-9)
+    equation("eq-a", SLOPE, at=POINTS, formula=np.cos, tol=1e-9)
     assert "✎ equation {eq}`eq-a` transcribed at 9 points" in shown[0]["text/markdown"]
     assert checks.record()["eq-a"]["transcribed"] is True
 
@@ -250,8 +256,8 @@ def test_the_table_has_a_row_for_each_passed_check_in_the_order_given(shown, pag
     checks.table()
     rows = shown[-1]["text/markdown"].splitlines()
     assert rows[2:] == [
-        "| {eq}`eq-a` | 2 members | 2 | 0.0e+00 | 1e-10 |",
-        "| {eq}`eq-b` | 1 member | 2 | 0.0e+00 | 1e-10 |",
+        "| {eq}`eq-a` | 2 members | 2 | 0 | 1 × 10⁻¹⁰ |",
+        "| {eq}`eq-b` | 1 member | 2 | 0 | 1 × 10⁻¹⁰ |",
     ]
     assert shown[-1]["text/html"].count("<tr>") == 3
     assert [(c.label, c.points, c.read) for c in checks.passed()] == [("eq-a", 2, 2), ("eq-b", 2, 1)]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sys
 from random import Random
 
@@ -24,15 +25,16 @@ V |= {r"\frac{\partial z_i}{\partial x_k}": RNG.normal(size=(4, 4)), "s": RNG.no
 X, Y, A, B, H = (V[name] for name in ("x", "y", "A", "B", "H"))
 
 
-def parsed(latex, values=V, truths=("",), skip=()):
+def parsed(latex, values=V, truths=(), skip=()):
     values = {key(name): value for name, value in values.items()}
     return values, Display(latex, {name: callable(v) for name, v in values.items()}, list(truths), skip)
 
 
 def compared(latex, truth, values=V, skip=()):
-    """The value of the last member beside `truth`, that of an unnamed left side L."""
-    values, display = parsed(latex, values, skip=skip)
-    return display.at(values, {"": np.asarray(truth, float)})
+    """The value of the last member beside `truth`, that of the left side ℓ, with its indices."""
+    left = key((re.findall(r"\\ell(?:_\w|_\{\w+\})?", latex) or [r"\ell"])[0])
+    values, display = parsed(latex, values, [left], skip)
+    return display.at(values, {left: np.asarray(truth, float)})
 
 
 EVALUATED = {
@@ -157,8 +159,8 @@ REFUSED = {
     r"\ell = ": Unreadable,
     r"\ell = a \qquad x": Unreadable,
     r"\ell = \frac{a}": Unreadable,
-    r"x y z = a": Unreadable,  # half of the left side is known
-    r"a = a = q": Unreadable,
+    r"x y z = a": Unreadable,  # half of the left side is known, and all of it has no truth
+    r"\ell = a = q": Unreadable,
 }
 
 
@@ -199,8 +201,8 @@ def test_each_part_has_its_own_truth_and_a_definition_must_hold():
     assert gaps(r"f = a \quad r = 2 AB", {"f": 1.7}, values)[-1][2] > 0.1
     with pytest.raises(Unreadable, match="nothing displayed is the truth of h"):
         gaps(latex, {"f": 2.7, "g": 3.4, "h": 0.0}, values)
-    with pytest.raises(Unreadable, match="several left sides"):
-        parsed(r"f = a , \qquad g = 2 a")
+    with pytest.raises(Unreadable, match="“g”: there is no value for g: give it in names"):
+        gaps(latex, {"f": 2.7}, values)
 
 
 def test_conditions_are_evaluated_and_remarks_are_not():

@@ -7,15 +7,19 @@ import subprocess
 import sys
 from collections import Counter
 
+import contract
 import nbformat
 import pytest
 from conftest import ROOT
+from contract import calls, constants
+from exercises import body
 
 from helpers.press.authoring import cleaned
 from helpers.press.sources import outputs
 
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TAGS = {"parameters", "solution", "remove-input", "hide-input", "hide-output", "definition", "claim"}
+TAGS = {"parameters", "remove-input", "hide-input", "hide-output", "definition", "claim", "answer"}
+TAGS |= {"exercise", "hint", "solution", "test"}
 DISPLAY = re.compile(r"^\$\$\n(.*?)\n\$\$ \((\S+)\)$", re.M | re.S)
 LITERAL_RESULT = re.compile(r"\d+[.,]\d+|\d+ ?%|\de-?\d|×\s*10")
 
@@ -36,16 +40,6 @@ def markdown(notebook):
 
 def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def calls(source, *names):
-    """The calls in `source` of functions whose last name is among `names`."""
-    return [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and (node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")) in names
-    ]
 
 
 def equations(notebook):
@@ -77,7 +71,11 @@ def test_source_is_clean(path, notebook):
     assert set(notebook.metadata.course) == {"title", "data"}
     assert max(Counter(cell.id for cell in notebook.cells).values()) == 1
     for cell in notebook.cells:
-        assert set(cell.metadata) <= {"tags", "mystnb"}, f"{cell.id}: {remedy}"
+        assert set(cell.metadata) <= {"tags", "mystnb", "course"}, f"{cell.id}: {remedy}"
+        if "course" in cell.metadata:
+            assert set(cell.metadata.course) == {"wrong"}, cell.id
+            assert cell.cell_type == "code", cell.id
+            assert "solution" in cell.metadata.get("tags", []), f"{cell.id}: only a solution has wrong variants"
         assert set(cell.metadata.get("tags", [])) <= TAGS, cell.id
         assert re.fullmatch(r"[a-z0-9-]+", cell.id), cell.id
     assert path.read_text(encoding="utf-8") == cleaned(nbformat.read(path, as_version=4)), remedy
@@ -92,14 +90,12 @@ def test_anatomy(path, notebook):
     assert tagged == [notebook.cells[1]]
     start = [call for cell in code(notebook) for call in calls(cell.source, "start")]
     assert [call.args[0].value for call in start] == [path.stem]
-    assert code(notebook)[-1].source == "run.finish()"
+    assert notebook.cells[-1].source == "run.finish()"
     text = "\n".join(cell.source for cell in markdown(notebook))
-    assert "{admonition} A common mistake\n:class: warning" in text
     assert len(re.findall(r"^:::\{exercise\}", text, re.M)) >= 3
     exercises = re.findall(r"^:label: (ex-\S+)$", text, re.M)
     assert re.findall(r"^:::\{solution\} (\S+)\n:class: dropdown$", text, re.M) == exercises
     assert re.search(r"\{cite(:t)?\}`", text)
-    assert any("reported by the homework" in cell.source for cell in code(notebook)), "the table reported · reached"
 
 
 def test_boxes_can_be_read_without_myst(notebook):
@@ -163,19 +159,11 @@ def test_coverage_lists_what_is_displayed(notebook):
     assert [set(names) for names in listed] == [derived]
 
 
-def constants(node):
-    """The text typed in an expression: string constants and the constant parts of f-strings, format specs left out."""
-    if isinstance(node, ast.FormattedValue):
-        return []
-    if isinstance(node, ast.Constant):
-        return [node.value] if isinstance(node.value, str) else []
-    return [text for child in ast.iter_child_nodes(node) for text in constants(child)]
-
-
 def test_no_result_is_typed(notebook):
     for cell in code(notebook):
         spoken = [call.args[0] for call in calls(cell.source, "say")]
         spoken += [call.args[2] for call in calls(cell.source, "claim") if len(call.args) > 2]
+        spoken += [call.args[1] for call in calls(cell.source, "mistake") if len(call.args) > 1]
         spoken += [k.value for call in calls(cell.source, "claim") for k in call.keywords if k.arg == "evidence"]
         for text in (text for node in spoken for text in constants(node)):
             assert not LITERAL_RESULT.search(text), f"{cell.id} types a number: {text!r}"
@@ -194,9 +182,33 @@ def test_say_hides_its_input_and_claims_can_be_opened(notebook):
     assert claims, "a page claims something"
 
 
+def lines(source):
+    """The lines of code in `source`: no docstrings, blank lines and comments."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            node.body = body(node) or [ast.Pass()]
+    kept = {n.lineno for n in ast.walk(tree) if hasattr(n, "lineno")} | {
+        n.end_lineno for n in ast.walk(tree) if hasattr(n, "end_lineno")
+    }
+    return len(kept)
+
+
 def test_cells_are_short(notebook):
-    long = {c.id: len(c.source.splitlines()) for c in code(notebook) if "solution" in c.metadata.get("tags", [])}
-    assert {name: lines for name, lines in long.items() if lines > 20} == {}
+    solutions = [cell for cell in code(notebook) if "solution" in cell.metadata.get("tags", [])]
+    long = {cell.id: lines(cell.source) for cell in solutions}
+    assert {name: count for name, count in long.items() if count > 20} == {}
+
+
+@pytest.mark.parametrize("rule", contract.RULES, ids=lambda rule: rule.__name__)
+def test_the_page_keeps_the_contract(notebook, rule):
+    if faults := rule(notebook):
+        pytest.fail("\n".join(faults), pytrace=False)
+
+
+def test_every_mistake_of_the_book_has_a_title_of_its_own():
+    found = Counter(title for path in PATHS for title in contract.titles(nbformat.read(path, as_version=4)))
+    assert [title for title, count in found.items() if title and count > 1] == []
 
 
 def test_every_notebook_has_a_profile_a_place_in_the_course_and_a_test_of_the_linter():

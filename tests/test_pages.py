@@ -5,8 +5,10 @@ import math
 
 import nbformat
 import pytest
+import shown
 import yaml
 from conftest import ROOT
+from contract import titles
 
 from helpers.press import pages
 from helpers.press.sources import Repository
@@ -62,6 +64,29 @@ def test_the_record_is_complete(page):
         low, high = more.get("interval", (value, value))
         assert low <= value <= high, name
     assert record["provenance"]["peak_memory_mb"] < 6000
+
+
+def test_every_number_has_its_words_and_the_page_its_headlines(page):
+    record = pages.record(page)
+    details = record["details"]
+    assert [name for name in record["metrics"] | record["timings"] if not details.get(name, {}).get("label")] == []
+    labels = [(more.get("group"), more["label"]) for more in details.values()]
+    assert sorted({label for label in labels if labels.count(label) > 1}) == [], "two rows of one table say the same"
+    headlines = [name for name, more in details.items() if more.get("headline")]
+    assert 2 <= len(headlines) <= 5, headlines
+
+
+def test_the_list_of_mistakes_has_every_box_of_the_page(page):
+    assert list(pages.record(page).get("mistakes", {})) == titles(page)
+
+
+def test_the_page_is_read_in_half_an_hour(page):
+    assert shown.visible_words(page) <= shown.MOST_WORDS
+
+
+def test_numbers_are_written_one_way(page):
+    if said := shown.odd_numbers(page):
+        pytest.fail("\n".join(said), pytrace=False)
 
 
 def test_the_index_holds_what_the_pages_hold():

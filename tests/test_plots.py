@@ -221,7 +221,7 @@ def test_in_a_kernel_the_page_keeps_svg_or_png_and_the_record():
         line,
         "plots.picture_grid(np.zeros((2, 1, 4, 4)));",
         "plots.surface(np.eye(3), (0, 1, 0, 1), plots.plt.subplots()[1]);",
-        "run.record('x', np.float32(0.5), n=np.int64(3))\nrun.finish()",
+        "run.record('x', np.float32(0.5), label='X', n=np.int64(3))\nrun.finish()",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
@@ -237,4 +237,8 @@ def test_in_a_kernel_the_page_keeps_svg_or_png_and_the_record():
     ]
     assert shown[0][1]["image/svg+xml"] == shown[1][0]["image/svg+xml"]
     record = shown[4][0][MIME]
-    assert (record["slug"], record["metrics"], record["details"]) == ("a_page", {"x": 0.5}, {"x": {"n": 3}})
+    assert (record["slug"], record["metrics"], record["details"]) == (
+        "a_page",
+        {"x": 0.5},
+        {"x": {"n": 3, "label": "X"}},
+    )

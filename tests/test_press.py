@@ -27,7 +27,6 @@ from press_repository import (
     notebook,
     page,
     press,
-    published_course,
     start_press,
     tiny,
     write,
@@ -39,11 +38,6 @@ from helpers.press.sources import Refused, Repository
 from helpers.values import parse
 
 REAL = "02_real"
-
-
-@pytest.fixture(scope="session")
-def published(shared_folder):
-    return published_course(shared_folder)
 
 
 @pytest.fixture

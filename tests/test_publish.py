@@ -26,7 +26,6 @@ from press_repository import (
     light,
     page,
     press,
-    published_course,
     results,
     start_press,
     stderr,
@@ -40,11 +39,6 @@ from helpers.press import execution, pages
 from helpers.press.sources import Repository
 
 REAL = "02_real"
-
-
-@pytest.fixture(scope="session")
-def published(shared_folder):
-    return published_course(shared_folder)
 
 
 @pytest.fixture
@@ -127,7 +121,13 @@ def test_the_record_says_what_ran(root):
     assert record["profile"] == "full"
     assert record["data"] == {"mnist": "real"}
     assert 0 < record["metrics"]["draw"] < 3
-    assert record["details"]["draw"] == {"interval": [0, 3], "n": 30, "seeds": 1, "reported": "about 1.5"}
+    assert record["details"]["draw"] == {
+        "label": "The draw",
+        "interval": [0, 3],
+        "n": 30,
+        "seeds": 1,
+        "reported": "about 1.5",
+    }
     assert [claim["verdict"] for claim in record["claims"]] == ["holds"]
 
 
@@ -135,7 +135,8 @@ def test_the_index_has_the_schema_of_its_readers(root):
     assert set(results(root)) == {"assignments"}
     assert set(results(root)["assignments"]) == {SLUG}
     entry = results(root)["assignments"][SLUG]
-    assert set(entry) == {"profile", "data", "metrics", "details", "claims", "checks", "timings", "provenance"}
+    kept = {"profile", "data", "metrics", "details", "claims", "checks", "timings", "mistakes", "provenance"}
+    assert set(entry) == kept
     assert set(entry["timings"]) == {"clock"}
     assert set(entry["claims"][0]) == {"text", "verdict", "evidence"}
     kinds = {"seed": int, "device": str, "threads": int, "versions": dict, "date": str, "seconds": float}

@@ -6,14 +6,16 @@ import math
 import platform
 import random
 import re
+import tempfile
 import time
 from importlib.metadata import version
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from helpers import MIME, checks
+from helpers import MIME, checks, numbers
 from helpers import run as run_module
 from helpers.datasets import Images, mnist, mnist_standin
 from helpers.run import ClaimFailed
@@ -21,9 +23,15 @@ from helpers.run import ClaimFailed
 
 @pytest.fixture
 def shown(monkeypatch):
-    """What is displayed: Markdown as its text, bundles as dicts."""
+    """What is displayed: Markdown as its text, bundles as dicts; with blanks for no-break spaces."""
     found = []
-    monkeypatch.setattr(run_module, "display", lambda item, raw=False: found.append(item if raw else item.data))
+
+    def note(item, raw=False):
+        texts = item if raw else {"": item.data}
+        texts = {kind: data.replace("\u00a0", " ") if isinstance(data, str) else data for kind, data in texts.items()}
+        found.append(texts if raw else texts[""])
+
+    monkeypatch.setattr(run_module, "display", note)
     return found
 
 
@@ -249,10 +257,10 @@ def test_finish_shows_the_record_before_it_raises(start, shown):
 )
 def test_scalars_become_python_numbers(value, number, start):
     run = start()
-    recorded = run.record("x", value, interval=(value, np.float32(9)), n=value, seeds=value, reported=value)
+    recorded = run.record("x", value, interval=(value, np.float32(9)), n=value, seeds=value, reported=value, label="X")
     assert recorded == number
     assert type(recorded) is type(run.metrics["x"]) is type(number)
-    expected = {"interval": [number, 9.0], "n": number, "seeds": number, "reported": number}
+    expected = {"interval": [number, 9.0], "n": number, "seeds": number, "reported": number, "label": "X"}
     assert json.loads(json.dumps(run.details)) == {"x": expected}
 
 
@@ -276,7 +284,7 @@ def test_scalars_become_python_numbers(value, number, start):
 def test_what_is_no_finite_scalar_is_refused(value, error, message, start):
     run = start()
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
-        run.record("x", value)
+        run.record("x", value, label="X")
     assert run.metrics == run.timings == {}
 
 
@@ -291,9 +299,9 @@ def test_what_is_no_finite_scalar_is_refused(value, error, message, start):
 def test_a_detail_that_is_refused_leaves_no_half_record(details, message, start):
     run = start()
     with pytest.raises((ValueError, TypeError), match=f"^{message}$"):
-        run.record("x", 0.5, **details)
-    assert run.record("x", 0.5, interval=np.array([0.4, 0.6])) == 0.5
-    assert run.details == {"x": {"interval": [0.4, 0.6]}}
+        run.record("x", 0.5, **details, label="X")
+    assert run.record("x", 0.5, interval=np.array([0.4, 0.6]), label="X") == 0.5
+    assert run.details == {"x": {"interval": [0.4, 0.6], "label": "X"}}
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -301,9 +309,9 @@ def test_a_detail_that_is_refused_leaves_no_half_record(details, message, start)
 def test_the_press_takes_a_name_once(first, second, start, monkeypatch):
     monkeypatch.setenv("COURSE_STRICT", "1")
     run = start()
-    run.record("x", 1, timing=first)
+    run.record("x", 1, timing=first, label="X")
     with pytest.raises(ValueError, match="x is recorded already: give every number a name of its own"):
-        run.record("x", 2, timing=second)
+        run.record("x", 2, timing=second, label="X")
     assert run.metrics | run.timings == {"x": 1}
 
 
@@ -311,25 +319,67 @@ def test_the_press_takes_a_name_once(first, second, start, monkeypatch):
 @pytest.mark.parametrize("second", [True, False])
 def test_an_editor_takes_a_name_again_and_the_last_value_counts(first, second, start):
     run = start()
-    run.record("x", 1, n=7, timing=first)
-    run.record("y", 3, timing=first)
-    assert run.record("x", 2, timing=second) == 2
-    assert run.details == {}
+    run.record("x", 1, n=7, timing=first, label="X")
+    run.record("y", 3, timing=first, label="Y")
+    assert run.record("x", 2, timing=second, label="X") == 2
+    assert run.details == {"x": {"label": "X"}, "y": {"label": "Y"}}
     kept, other = (run.timings, run.metrics) if second else (run.metrics, run.timings)
     assert kept["x"] == 2
     assert "x" not in other
     assert run.metrics | run.timings == {"x": 2, "y": 3}
-    run.record("x", 0, n=0, timing=second)
+    run.record("x", 0, n=0, timing=second, label="X")
     assert kept["x"] == 0
-    assert run.details == {"x": {"n": 0}}
+    assert run.details["x"] == {"n": 0, "label": "X"}
 
 
 def test_a_value_that_is_refused_leaves_the_old_one(start):
     run = start()
-    run.record("x", 1, n=7)
+    run.record("x", 1, n=7, label="X")
     with pytest.raises(ValueError, match="x is nan"):
-        run.record("x", math.nan)
-    assert (run.metrics, run.details) == ({"x": 1}, {"x": {"n": 7}})
+        run.record("x", math.nan, label="X")
+    assert (run.metrics, run.details) == ({"x": 1}, {"x": {"n": 7, "label": "X"}})
+
+
+@pytest.mark.parametrize("label", ["", None, 7])
+def test_a_number_without_words_is_refused(label, start):
+    run = start()
+    with pytest.raises(ValueError, match="^x needs a label: the words that the Results page prints for it$"):
+        run.record("x", 1, label=label)
+    assert run.metrics == run.details == {}
+
+
+# ------------------------------------------------------------------------------------------- mistakes and hand-ins
+
+
+def test_a_mistake_shown_again_replaces_what_it_showed(start, shown):
+    run = start()
+    for number in (3, 4):
+        run.mistake("the mean of means", f"It is {number} points off.")
+    run.mistake("another", "It is 5 off.")
+    assert shown[-2] == "**What it does here.** It is 4 points off."
+    assert run.mistakes == {"the mean of means": "It is 4 points off.", "another": "It is 5 off."}
+
+
+@pytest.mark.parametrize("folder", ["", "mine/handin"])
+def test_what_is_handed_in_can_be_read_again(folder, start, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("COURSE_HANDIN", folder and str(tmp_path / folder))
+    tensors = {"W": torch.arange(6.0).reshape(2, 3).T, "b": torch.zeros(2, dtype=torch.float64)}
+    for _ in range(2):  # a cell may run again
+        path = start().keep("network.safetensors", tensors)
+    assert path == tmp_path / (folder or "deep-learning-checked") / "network.safetensors"
+    found = load_file(path)
+    assert set(found) == {"W", "b"}
+    assert all(torch.equal(found[name], tensors[name]) and found[name].dtype == tensors[name].dtype for name in found)
+
+
+@pytest.mark.parametrize("name", ["network.pt", "a/network.safetensors", "../network.safetensors", "network", ""])
+def test_what_is_handed_in_is_a_file_of_tensors_in_its_folder(name, start, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HANDIN", str(tmp_path / "handin"))
+    message = f"{name!r}: give the name of a file, ending in .safetensors"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        start().keep(name, {"W": torch.zeros(1)})
+    assert not (tmp_path / "handin").exists()
 
 
 # ------------------------------------------------------------------------------------------------------ the record
@@ -337,10 +387,13 @@ def test_a_value_that_is_refused_leaves_the_old_one(start):
 
 def test_the_record_of_a_whole_run(start, shown):
     run = start("full", use=[images("real (unofficial copy)", "cifar10")])
-    run.record("accuracy", np.float32(0.5), interval=(0.25, 0.75), n=2, seeds=5, reported="about a half")
-    run.record("plain", 7)
-    run.record("seconds_loop", 1.5, timing=True)
-    run.record("loop_speedup", 30.0, reported=0, timing=True)
+    more = {"interval": (0.25, 0.75), "n": 2, "seeds": 5, "reported": "about a half"}
+    run.record("accuracy", np.float32(0.5), label="Test accuracy", group="Quality", headline=True, **more)
+    run.record("plain", 7, label="Plain")
+    run.record("seconds_loop", 1.5, label="The loop, seconds", timing=True)
+    run.record("loop_speedup", 30.0, label="Faster than the loop", reported=0, timing=True)
+    run.mistake("half of it", "Only 3 of 7.")
+    assert shown[-1] == "**What it does here.** Only 3 of 7."
     run.say("Half of them.")
     assert shown[-1] == "Half of them."
     run.claim("It works.", True, "0.5 of 2", needs="real+full")
@@ -356,9 +409,13 @@ def test_the_record_of_a_whole_run(start, shown):
         "metrics": {"accuracy": 0.5, "plain": 7},
         "timings": {"seconds_loop": 1.5, "loop_speedup": 30.0},
         "details": {
-            "accuracy": {"interval": [0.25, 0.75], "n": 2, "seeds": 5, "reported": "about a half"},
-            "loop_speedup": {"reported": 0},
+            "accuracy": more
+            | {"interval": [0.25, 0.75], "label": "Test accuracy", "group": "Quality", "headline": True},
+            "plain": {"label": "Plain"},
+            "seconds_loop": {"label": "The loop, seconds"},
+            "loop_speedup": {"reported": 0, "label": "Faster than the loop"},
         },
+        "mistakes": {"half of it": "Only 3 of 7."},
         "claims": [{"text": "It works.", "verdict": "holds", "evidence": "0.5 of 2"}],
         "checks": {},
     }
@@ -373,13 +430,14 @@ def test_the_record_of_a_whole_run(start, shown):
     assert bundle["text/markdown"].startswith(
         "**✔ every claim that could be judged holds.** Claims: 1 hold · data: cifar10: real (unofficial copy) · "
     )
-    assert bundle["text/markdown"].endswith(f" s · peak memory {provenance['peak_memory_mb']} MB")
+    seconds = numbers.duration(provenance["seconds"]).replace("\u00a0", " ")
+    assert bundle["text/markdown"].endswith(f" · {seconds} · peak memory {provenance['peak_memory_mb']} MB")
     assert "*" not in bundle["text/plain"]
 
 
 def test_the_summary_of_a_page_without_data_or_claims(start, shown):
     start().finish()
-    assert re.search(r"Claims: none · data: none needed · \d+ s · peak memory \d+ MB$", shown[-1]["text/markdown"])
+    assert re.search(r"Claims: none · data: none needed · [\d.]+ m?s · peak memory \d+ MB$", shown[-1]["text/markdown"])
 
 
 def slow():
@@ -396,13 +454,13 @@ def test_seconds_reused_are_told_apart(start, shown, data_root):
     seconds = json.loads(kept.read_text())["note"]["seconds"]
     assert seconds >= 0.2
     assert run.provenance["seconds_reused"] == round(seconds, 1)
-    assert re.search(r" s \(and \d+ s in steps reused\) · peak", shown[-1]["text/markdown"])
+    assert re.search(r"s \(and \d+ ms in steps reused\) · peak", shown[-1]["text/markdown"])
 
 
 def test_two_runs_of_one_seed_differ_in_time_alone(start, shown):
     def record():
         run = start(seed=8)
-        run.record("x", torch.rand(3).sum() + np.random.rand() + random.random())
+        run.record("x", torch.rand(3).sum() + np.random.rand() + random.random(), label="X")
         run.finish()
         content = dict(shown[-1][MIME])
         content["provenance"] = {

@@ -5,8 +5,6 @@ the letter), followed by its core: nothing (a number) or two axes (a matrix; a v
 a sum over the axis of i, a product of matrices is `@`, and what is left in the end are the free indices.
 """
 
-import re
-
 import numpy as np
 
 from helpers.formulas import Unreadable, Wrong
@@ -14,6 +12,8 @@ from helpers.formulas.tokens import nodes
 
 CONSTANTS = {"e": np.array(np.e), "\\pi": np.array(np.pi)}
 FUNCTIONS = {f"\\{name}": getattr(np, name) for name in "log exp cosh sinh tanh sin cos arcsin".split()}
+SPECIAL = ("\\max", "\\operatorname{diag}")
+BUILT_IN = dict.fromkeys(CONSTANTS, False) | dict.fromkeys([*FUNCTIONS, *SPECIAL], True)  # as `names` of a parser
 ENTRYWISE = {"+": np.add, "-": np.subtract, "times": np.multiply, "\\cdot": np.multiply, "\\odot": np.multiply}
 ENTRYWISE |= {"/": np.divide, "power": np.power, "\\max": np.maximum, "=": np.equal, "\\ne": np.not_equal}
 ENTRYWISE |= {"<": np.less, ">": np.greater, "\\le": np.less_equal, "\\ge": np.greater_equal}
@@ -23,98 +23,101 @@ class Evaluator:
     """Evaluates trees at one point; knows every index letter's range there."""
 
     def __init__(self, values: dict, trees: list, letters: list[str], ranges: dict[str, int]):
-        """values: key → array or function.  ranges: of letters, as displayed."""
+        """values: key → array or function.  ranges: of letters, as displayed; axes must be as long."""
         arrays = {name: value if callable(value) else np.asarray(value, float) for name, value in values.items()}
         self.values, self.letters, self.sizes = CONSTANTS | arrays, letters, dict(ranges)
         self.first = {letter: node[3] for node in nodes(trees) if node[0] == "sum" for _, letter in node[1]}
-        for _, places, base in [node for node in nodes(trees) if node[0] == "index"]:
-            for place, size in zip(places, self._entries(base).shape, strict=False):
-                if place[0] == "name" and place[1] in letters and place[1] not in ranges:
-                    self.runs(place[1], size)
+        for kind, places, base in [node for node in nodes(trees) if node[0] in ("axes", "index")]:
+            for (what, letter, *_), size in zip(places, self._entries(base).shape, strict=False):
+                if what == "name" and letter in letters and (kind == "axes" or letter not in ranges):
+                    if self.sizes.setdefault(letter, size) != size:
+                        raise Wrong(f"the index {letter} has {self.sizes[letter]:g} places, and here {size:g}")
 
-    def runs(self, letter: str, size: int) -> None:
-        """Bind an index to its range, or raise Wrong where it has another."""
-        if self.sizes.setdefault(letter, size) != size:
-            raise Wrong(f"the index {letter} has {self.sizes[letter]:g} places, and here {size:g}")
-
-    def annotate(self, dimensions: str, core: tuple) -> None:
-        """Assert the shape that is written under an operand, one number for a column.
-
-        A number is that number, or what `names` says that it stands for; a letter is what `names` says.
-        """
-        wanted = [part.strip(" ()") for part in dimensions.split("\\times", 1)]
-        for name, size in zip([*wanted, "1"][:2], (*core, 1, 1)[:2], strict=True):
-            base, more = re.fullmatch(r"(.*?)([+-]\d+)?", name).groups()
-            given = self.values.get(base, np.array(int(base)) if base.isdecimal() else None)
-            if given is None:
-                raise Unreadable(f"there is no size for the dimension “{base}” of {dimensions}: give it in names")
-            if callable(given) or given.ndim or given + int(more or 0) != size:
-                raise Wrong(f"the dimension {name} is {size} here, and {base} is {given}")
-
-    def value(self, tree) -> np.ndarray:
-        """The value of a tree.  Raises Unreadable and Wrong."""
+    def value(self, tree: tuple) -> np.ndarray:
+        """The value of a tree: each kind of node has its method, and signs share one.  Raises Unreadable and Wrong."""
         kind, *parts = tree
-        if kind in ("name", "index", "sum", "call"):
-            return getattr(self, f"_{kind}")(*parts)
-        if kind == "number":
-            return self._lift(np.array(parts[0]))
-        if kind == "delta":
-            return self._combine("=", *map(self.value, parts[0]))
-        inside = [self.value(part) for part in parts if isinstance(part, tuple)]
-        if len(inside) == 2:
-            return self._combine(kind, *inside)
-        core = self._core(inside[0])
-        if kind == "shape":
-            self.annotate(parts[0], core)
-            return inside[0]
-        if kind == "norm":
-            if parts[0] == "2" and core[1:] > (1,):
-                raise Wrong("‖…‖_2 of a matrix is its largest singular value, which is not read")
-            return np.sqrt((inside[0] ** 2).sum((-1, -2))) if core else np.abs(inside[0])
-        if not core:
-            raise Wrong("a number is transposed")
-        return inside[0].swapaxes(-1, -2)
+        method = getattr(self, f"_{kind}", None)
+        return method(*parts) if method else self._combine(kind, *map(self.value, parts))
+
+    def plain(self, tree: tuple, free: int) -> np.ndarray:
+        """Its value with the free indices, the first letters, as axes, then rows and columns; a column is a vector."""
+        with np.errstate(all="ignore"):
+            value = self.value(tree)
+        if left := [t for t, n in zip(self.letters[free:], value.shape[free:], strict=False) if n > 1]:
+            raise Wrong(f"the index {left[0]} is left over")
+        core = self._vector(value).shape[len(self.letters) :]
+        return value.reshape(value.shape[:free] + core if core or value.size > 1 else ())
 
     def _core(self, value: np.ndarray) -> tuple:
         return value.shape[len(self.letters) :]
 
+    def _vector(self, value: np.ndarray) -> np.ndarray:
+        return value[..., 0] if self._core(value)[1:] == (1,) else value
+
+    def _column(self, value: np.ndarray) -> np.ndarray:
+        return value[..., None] if len(self._core(value)) == 1 else value
+
+    def _scalar(self, tree: tuple) -> np.ndarray:
+        if self._core(value := self.value(tree)):
+            raise Wrong("an array stands where an index, a size or a condition is expected")
+        return value
+
     def _lift(self, array: np.ndarray) -> np.ndarray:
         if array.ndim > 2:
             raise Wrong(f"an array of shape {array.shape} without its indices")
-        return array.reshape((1,) * len(self.letters) + array.shape + (1,) * (array.ndim == 1))
+        return self._column(array.reshape((1,) * len(self.letters) + array.shape))
+
+    def _number(self, number: float) -> np.ndarray:
+        return self._lift(np.array(number))
 
     def _name(self, name: str) -> np.ndarray:
-        if name not in self.letters:
+        if name in self.values:
             return self._lift(self.values[name])
         if name not in self.sizes:
-            raise Unreadable(f"nothing says how far the index {name} runs")
+            raise Unreadable(f"there is no value for {name}, and nothing says how far it runs as an index")
         axis = [-1 if letter == name else 1 for letter in self.letters]
         return (np.arange(self.sizes[name]) + float(self.first.get(name, 1))).reshape(axis)
 
-    def _entries(self, tree) -> np.ndarray:
-        """What stands before a subscript, without leading axes; a column is a vector."""
-        if tree[0] == "name" and tree[1] not in self.letters:
-            return self.values[tree[1]]
-        array = self.value(tree)
-        if array.size != np.prod(core := self._core(array)):
-            raise Unreadable("a subscript behind what has an index already")
-        return array.reshape(core[:1] if core[1:] == (1,) else core)
+    def _transposed(self, tree: tuple) -> np.ndarray:
+        if not self._core(value := self.value(tree)):
+            raise Wrong("a number is transposed")
+        return value.swapaxes(-1, -2)
 
-    def _number(self, tree) -> np.ndarray:
-        if self._core(value := self.value(tree)):
-            raise Wrong("an array stands where an index or a condition is expected")
+    def _norm(self, kind: str, tree: tuple) -> np.ndarray:
+        core = self._core(value := self.value(tree))
+        if kind == "2" and core[1:] > (1,):
+            raise Wrong("‖…‖_2 of a matrix is its largest singular value, which is not read")
+        return np.sqrt((value**2).sum((-1, -2))) if core else np.abs(value)
+
+    def _shape(self, sizes: list[tuple], tree: tuple) -> np.ndarray:
+        """What has the shape that is written under it; one number for a column."""
+        value = self.value(tree)
+        written = [self.plain(size, 0).tolist() for size in sizes]
+        if (*written, 1)[:2] != (*self._core(value), 1, 1)[:2]:
+            written = " × ".join(str(size).removesuffix(".0") for size in written)
+            raise Wrong(f"{written} is written under what has the shape {self._core(value)}")
         return value
 
-    def _index(self, places: list, base) -> np.ndarray:
+    def _entries(self, tree: tuple) -> np.ndarray:
+        """What stands before a subscript, without leading axes; a column is a vector."""
+        if tree[0] == "name" and tree[1] in self.values:
+            return self.values[tree[1]]
+        value = self._vector(self.value(tree))
+        if value.size != np.prod(self._core(value)):
+            raise Unreadable("a subscript behind what has an index already")
+        return value.reshape(self._core(value))
+
+    def _index(self, places: list[tuple], base: tuple) -> np.ndarray:
         """Entries; indices count from 1, or from where their sum begins.  NaN outside: at 0 of the padded array."""
         array = self._entries(base)
         if len(places) > array.ndim:
             raise Wrong(f"{len(places)} indices for an array of shape {array.shape}")
-        at = [self._number(place) + 1 - self.first.get(place[0] == "name" and place[1], 1) for place in places]
+        at = [self._scalar(place) + 1 - self.first.get(place[0] == "name" and place[1], 1) for place in places]
         inside = [np.where((a >= 1) & (a <= n), a, 0).astype(int) for a, n in zip(at, array.shape, strict=False)]
         padding = [(1, 0)] * len(places) + [(0, 0)] * (array.ndim - len(places))
-        found = np.pad(array, padding, constant_values=np.nan)[tuple(inside)]
-        return found[..., None] if len(self._core(found)) == 1 else found
+        return self._column(np.pad(array, padding, constant_values=np.nan)[tuple(inside)])
+
+    _axes = _index
 
     def _combine(self, kind: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         numbers = not self._core(left), not self._core(right)
@@ -134,44 +137,40 @@ class Evaluator:
             return found[..., 0, 0] if self._core(found) == (1, 1) else found
         raise Wrong(f"{kind} between the shapes {a} and {b}")
 
-    def _call(self, name: str, arguments: list) -> np.ndarray:
+    def _call(self, name: str, arguments: list[tuple]) -> np.ndarray:
         values = [self.value(argument) for argument in arguments]
-        cores = [self._core(value) for value in values]
         if name in self.values:
-            leading = np.broadcast_shapes(*(v.shape[: len(self.letters)] for v in values))
-            spread = [np.broadcast_to(v, leading + core) for v, core in zip(values, cores, strict=True)]
-            spread = [v[..., 0] if core[1:] == (1,) else v for v, core in zip(spread, cores, strict=True)]
+            spread = [self._vector(value) for value in values]
+            leading = np.broadcast_shapes(*(value.shape[: len(self.letters)] for value in spread))
+            spread = [np.broadcast_to(value, leading + self._core(value)) for value in spread]
             found = np.array([self.values[name](*(v[at] for v in spread)) for at in np.ndindex(leading)], float)
-            found = found.reshape(leading + found.shape[1:])
-            return found[..., None] if len(self._core(found)) == 1 else found
+            return self._column(found.reshape(leading + found.shape[1:]))
         if name == "\\max" and len(values) == 2:
             return self._combine(name, *values)
         if name in FUNCTIONS and len(values) == 1:
             return FUNCTIONS[name](*values)
+        cores = [self._core(value) for value in values]
         if name == "\\operatorname{diag}" and len(values) == 1 and cores[0][1:] == (1,):
             return values[0] * np.eye(cores[0][0])
         raise Wrong(f"{name} of {len(values)} arguments of the shapes {cores}")
 
-    def _sum(self, letters: list, body, first: int, last, condition) -> np.ndarray:
+    def _sum(self, letters: list[tuple], body: tuple, first: int, last, condition) -> np.ndarray:
         """Terms that do not count may be infinite."""
         end = np.inf if last is None else self._end(letters[0][1], first, last)
         everywhere = sum(map(self.value, letters)) < np.inf  # as far as they run
         counts = everywhere & (self.value(letters[0]) <= end)
         if condition is not None:
-            counts = counts & (self._number(condition) != 0)
+            counts = counts & (self._scalar(condition) != 0)
         value = self.value(body)
         terms = np.where(counts.reshape(counts.shape + (1,) * len(self._core(value))), value, 0.0)
         return terms.sum(tuple(self.letters.index(letter) for _, letter in letters), keepdims=True)
 
-    def _end(self, letter: str, first: int, last) -> np.ndarray:
-        """How far a sum runs: a displayed number is all places of its letter, else there may be more."""
+    def _end(self, letter: str, first: int, last: tuple) -> np.ndarray:
+        """How far a sum runs; there may be more places."""
         if ("name", letter) in nodes(last):
             raise Wrong(f"the index {letter} runs up to itself")
-        number = f"{last[1]:.15g}" if last[0] == "number" else ""
-        end = self._number(("name", number) if number in self.values else last)
-        reach = end.max() - first + 1
-        if number:
-            self.runs(letter, reach)
-        if not reach <= self.sizes.setdefault(letter, reach // 1):
+        end = self._scalar(last)
+        places = end.max() - first + 1
+        if not places <= self.sizes.setdefault(letter, places // 1):
             raise Wrong(f"the index {letter} runs to {end.max():g}, and has {self.sizes[letter]:g} places")
         return end

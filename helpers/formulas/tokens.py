@@ -19,6 +19,8 @@ UNLIKE_TEX = {  # what would be read otherwise than it is shown
     r"&&(?!\s*(?:\\q?quad\b)?\s*(?!\\(?:[,;:! ]|(?:q?quad|cdot|odot|times|le|ge|ne|approx)\b)|[-+=<>/^_\s])"
     r"(?:(?!\\\\|\\end).)*\\text)": "behind && stands no remark with words in \\text",
 }
+BRACKETS = {"{": "}", "(": ")", "[": "]", "\\lVert": "\\rVert"}
+DEPTH = dict.fromkeys(BRACKETS, 1) | dict.fromkeys(BRACKETS.values(), -1)
 BINDING = ("\\sum", "\\min", "\\max", "\\lim", "\\nabla")
 
 
@@ -45,16 +47,31 @@ def key(latex: str | Iterable[str]) -> str:
     return re.sub(r"(\\[A-Za-z]+ )(?=[A-Za-z0-9])| ", lambda space: space[1] or "", joined)
 
 
-def group(source: list[str], at: int) -> tuple[list[str], int]:
-    """TeX's argument that begins at `at`, the tokens of {…} or one token, and where it ends.  Else Unreadable."""
+def group(source: list[str], at: int, opening: Iterable[str] = "{") -> tuple[list[str], int]:
+    """TeX's argument at `at`: what stands in braces (in brackets of another `opening`) or one token; where it ends."""
+    if at < len(source) and source[at] not in opening:
+        if source[at][0].isdigit() and len(source[at]) > 1:
+            raise Unreadable(f"of {source[at]} TeX takes the first digit alone: put it in braces")
+        return [source[at]], at + 1
     depth = 0
     for end in range(at, len(source)):
-        depth += {"{": 1, "}": -1}.get(source[end], 0)
-        if not depth:
-            if source[at][0].isdigit() and len(source[at]) > 1:
-                raise Unreadable(f"of {source[at]} TeX takes the first digit alone: put it in braces")
-            return (source[at + 1 : end] if end > at else [source[at]]), end + 1
-    raise Unreadable(f"an argument or a brace is missing in “{' '.join(source)}”")
+        depth += DEPTH.get(source[end], 0)
+        if not depth and source[end] == BRACKETS[source[at]]:
+            return source[at + 1 : end], end + 1
+    raise Unreadable(f"an argument or a bracket is missing in “{' '.join(source)}”")
+
+
+def split(source: list[str], at: Iterable[str]) -> tuple[list[list[str]], list[str]]:
+    """What stands between the tokens `at` outside all brackets, and these tokens."""
+    parts, between, depth = [[]], [], 0
+    for token in source:
+        if depth == 0 and token in at:
+            parts.append([])
+            between.append(token)
+        else:
+            parts[-1].append(token)
+        depth += DEPTH.get(token, 0)
+    return parts, between
 
 
 def index_letters(source: list[str]) -> list[str]:

@@ -24,7 +24,7 @@ def cleaned(notebook: nbformat.NotebookNode) -> str:
     )
     page.cells, page.nbformat_minor = notebook.cells, 5
     for cell in page.cells:
-        cell.metadata = {key: cell.metadata[key] for key in ("mystnb", "tags") if cell.metadata.get(key)}
+        cell.metadata = {key: cell.metadata[key] for key in ("course", "mystnb", "tags") if cell.metadata.get(key)}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return nbformat.writes(page) + "\n"
