@@ -298,3 +298,18 @@ def test_the_interval_counts_the_test_pictures_once():
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     expected = [(middle + sign * half) / (1 + z * z / n) for sign in (-1, 1)]
     assert page_03(n_test=10).of_test(0.7) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_intervention_changes_one_rate_by_the_ratio_of_its_seed():
+    page = page_03(both="N", swapped="X")
+    relative = {"N": torch.tensor([[0.5, 9.0], [0.25, 9.0]]), "X": torch.tensor([[4.0, 7.0], [1.0, 7.0]])}
+    assert page.interventions_of(0.5, relative) == {
+        "saturated, long steps": ("N", [[4.0, 0.5], [2.0, 0.5]]),
+        "not saturated, short steps": ("X", [[0.0625, 0.5], [0.125, 0.5]]),
+        "saturated, second layer's rate raised": ("N", [[0.5, 4.0], [0.5, 2.0]]),
+    }
+
+
+def test_a_recipe_is_lengthened_and_nothing_else():
+    found = page_03().lengthened({"lr": 0.5, "shifts": [2], "epochs": 1}, [3, 7])
+    assert found == {f"{n} epochs": {"lr": 0.5, "shifts": [2], "epochs": n} for n in (3, 7)}
