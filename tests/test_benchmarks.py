@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT
-from test_notebooks import calls, code
+from contract import calls
+from test_notebooks import code
 
 from benchmarks import _call, xor_inits
 from benchmarks.__main__ import main, names
 from benchmarks._call import once
+from helpers import numbers
 from helpers.press.sources import Repository
 
 
@@ -117,5 +119,5 @@ def test_the_table_sets_the_pages_own_figure_beside_the_benchmarks(monkeypatch):
     for name in names():
         module = importlib.import_module(f"benchmarks.{name}")
         page = json.loads((ROOT / "book" / "results.json").read_text(encoding="utf-8"))["assignments"][module.PAGE]
-        own = f"| [{page['timings'][module.METRIC]:.1f}](assignments/{module.PAGE}.ipynb) |"
+        own = f"| [{numbers.number(page['timings'][module.METRIC], 3)}](assignments/{module.PAGE}.ipynb) |"
         assert len([line for line in table if own in line]) == 1, name

@@ -93,15 +93,50 @@ def test_no_output_is_an_error(documents):
         assert not document.select(".output.stderr"), path.name
 
 
-def test_the_results_page_shows_every_metric_and_the_claims_page_every_claim(site, documents):
-    found = json.loads(REPOSITORY.results.read_text(encoding="utf-8"))["assignments"]
-    results, claims = documents[site / "results.html"], documents[site / "claims.html"]
-    shown = {code.get_text() for code in results.select("td code")}
+@pytest.fixture(scope="module")
+def found():
+    return json.loads(REPOSITORY.results.read_text(encoding="utf-8"))["assignments"]
+
+
+def test_the_results_page_shows_every_metric_in_words(site, documents, found):
+    results = documents[site / "results.html"]
     for slug, record in found.items():
-        assert set(record["metrics"]) | set(record["timings"]) <= shown, slug
-        links = [a["href"] for a in claims.select(f'a[href^="assignments/{slug}.html#claim-"]')]
-        assert len(links) == len(record["claims"]), slug
+        named = {span["title"] for span in results.select("td span[title]")}
+        assert set(record["metrics"]) | set(record["timings"]) <= named, slug
+        labelled = {name for name, more in record["details"].items() if "label" in more}
+        assert labelled & {code.get_text() for code in results.select("td code")} == set(), slug
     assert found
+
+
+def test_the_results_begin_with_the_headlines_of_every_page(site, documents, found):
+    rows = documents[site / "results.html"].select("#headlines tbody tr")
+    linked = [a["href"].removeprefix("assignments/").removesuffix(".html") for row in rows for a in row.select("a")]
+    for slug, record in found.items():
+        names = [name for name, more in record["details"].items() if more.get("headline")]
+        shown = [row.select_one("span[title]")["title"] for row in rows]
+        assert set(names) <= set(shown)
+        assert linked.count(slug) == len(names) or not names, slug
+
+
+def test_the_claims_page_links_every_claim(site, documents, found):
+    for slug, record in found.items():
+        links = documents[site / "claims.html"].select(f'a[href^="assignments/{slug}.html#claim-"]')
+        assert len(links) == len(record["claims"]), slug
+
+
+def test_the_list_of_mistakes_leads_to_every_box_and_shows_its_number(site, documents, found):
+    listed = documents[site / "mistakes.html"]
+    for slug in found:
+        page = documents[site / "assignments" / f"{slug}.html"]
+        boxes = page.select("div.admonition[id^=mistake-]")
+        links = listed.select(f'a[href^="assignments/{slug}.html#mistake-"]')
+        assert [link["href"].partition("#")[2] for link in links] == [box["id"] for box in boxes], slug
+        for link, box in zip(links, boxes, strict=True):
+            title = box.select_one("p.admonition-title").get_text()
+            assert link.get_text() in title
+            if title.startswith("A common mistake: "):
+                assert link.find_parent("tr").select("td")[1].get_text().strip(), title
+    assert documents[site / "index.html"].select('a[href="mistakes.html"]')
 
 
 def test_equation_references_are_resolved(documents):

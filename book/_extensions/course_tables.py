@@ -1,12 +1,15 @@
 """Tables that Sphinx makes from the pages: assignments, results, claims, benchmarks."""
 
 import json
+import re
 
 import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
+from recorded import cell, results_table
 from sphinx.util.docutils import SphinxDirective
 
+from helpers import numbers
 from helpers.formulas.displays import labelled
 from helpers.press import pages
 from helpers.press.sources import Repository
@@ -14,14 +17,7 @@ from helpers.press.sources import Repository
 MARKS = {"holds": "✔ holds", "fails": "✘ fails", "not judged": "○ not judged"}
 
 
-def number(value) -> str:
-    """A number for a table: four significant digits, scientific where small or large; words as they are."""
-    if not isinstance(value, int | float) or isinstance(value, int):
-        return str(value)
-    if value and not 1e-3 <= abs(value) < 1e5:
-        mantissa, _, exponent = f"{value:.1e}".partition("e")
-        return f"{mantissa} × 10<sup>{int(exponent)}</sup>".replace("-", "−")
-    return f"{value:.4g}".replace("-", "−")
+BOX = re.compile(r"^:::\{admonition\} A common mistake(?:: )?(.*)$", re.M)
 
 
 def assignments_table(repository: Repository) -> str:
@@ -45,31 +41,35 @@ def summary(repository: Repository) -> str:
     claims = [claim for record in found for claim in record["claims"]]
     held = sum(claim["verdict"] == "holds" for claim in claims)
     seconds = sum(record["provenance"]["seconds"] + record["provenance"].get("seconds_reused", 0) for record in found)
-    duration = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} seconds"
     metrics = sum(len(record["metrics"]) + len(record["timings"]) for record in found)
     return (
         f"*Published so far: {len(found)} of {planned} pages, with {metrics} recorded figures and {len(claims)} "
-        f"claims, of which {held} hold. All of them together ran in {duration}, without a GPU.*"
+        f"claims, of which {held} hold. All of them together ran in {numbers.duration(seconds)}, without a GPU.*"
     )
 
 
-def results_table(repository: Repository) -> str:
-    """For every published page: what the homework reported, what was reached here, interval, data, minutes."""
+def mistakes_table(repository: Repository) -> str:
+    """Every common mistake of every page: its title, linked to its box, and what it does there."""
     lines = []
     for slug, found in pages.results(repository)["assignments"].items():
-        seconds = found["provenance"]["seconds"] + found["provenance"].get("seconds_reused", 0)
-        data = ", ".join(f"{name}: {origin}" for name, origin in found["data"].items()) or "none needed"
-        lines += ["", f"## {repository.source(slug).title}", ""]
-        lines += [f"[The page](assignments/{slug}.ipynb) · data: {data} · {seconds / 60:.1f} minutes · "]
-        lines[-1] += f"{found['provenance']['device']} · {found['provenance']['date']}"
-        lines += ["", "| metric | reported by the homework | reached here | 95 % interval | n | seeds |"]
-        lines += ["|:--|--:|--:|:-:|--:|--:|"]
-        for name, value in (found["metrics"] | found["timings"]).items():
-            more = found["details"].get(name, {})
-            interval = " – ".join(number(end) for end in more.get("interval", []))
-            rest = [number(more.get("reported", "")), number(value), interval, more.get("n", ""), more.get("seeds", "")]
-            lines.append("| " + " | ".join([f"`{name}`", *(str(cell) for cell in rest)]) + " |")
+        lines += ["", f"## {repository.source(slug).title}", "", "| mistake | what it does there |", "|:--|:--|"]
+        for i, title in enumerate(boxes(pages.read(repository.pages / f"{slug}.ipynb")), 1):
+            link = f'<a href="assignments/{slug}.html#mistake-{i}">{title or "A common mistake"}</a>'
+            lines.append(f"| {cell(link)} | {cell(found.get('mistakes', {}).get(title, ''))} |")
     return "\n".join(lines)
+
+
+def boxes(page) -> list[str]:
+    """The titles of a page's common mistakes, in their order."""
+    texts = (each.source for each in page.cells if each.cell_type == "markdown")
+    return [title for text in texts for title in BOX.findall(text)]
+
+
+def name_boxes(app, doctree) -> None:
+    """Give the boxes of common mistakes names that the list of all links to: mistake-1, mistake-2, …"""
+    found = (node for node in doctree.findall(nodes.admonition) if node[0].astext().startswith("A common mistake"))
+    for i, node in enumerate(found, 1):
+        node["ids"].append(f"mistake-{i}")
 
 
 def claims_table(repository: Repository) -> str:
@@ -79,7 +79,7 @@ def claims_table(repository: Repository) -> str:
         lines += ["", f"## {repository.source(slug).title}", ""]
         lines += ["| claim | verdict | evidence | |", "|:--|:--|:--|:--|"]
         for i, claim in enumerate(found["claims"], 1):
-            text, evidence = (claim[key].replace("|", "\\|").replace("\n", " ") for key in ("text", "evidence"))
+            text, evidence = cell(claim["text"]), cell(claim["evidence"])
             link = f'<a href="assignments/{slug}.html#claim-{i}" aria-label="claim {i} on its page">see</a>'
             lines.append(f"| {text} | {MARKS[claim['verdict']]} | {evidence} | {link} |")
         displayed = [label for label, _ in labelled(repository.source(slug).notebook.cells)]
@@ -103,7 +103,14 @@ def equations(checks: dict) -> list[str]:
     for label, check in checks.items():
         left, skipped = (", ".join(f"${latex}$" for latex in check[name]) for name in ("left", "skipped"))
         read = "transcribed" if check["transcribed"] else check["read"]
-        cells = (f"{{eq}}`{label}`", read, left, skipped, f"{check['points']:,}", number(check["error"]))
+        cells = (
+            f"{{eq}}`{label}`",
+            read,
+            left,
+            skipped,
+            numbers.number(check["points"]),
+            numbers.number(check["error"], 2),
+        )
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return lines
 
@@ -116,19 +123,22 @@ def benchmarks_table(repository: Repository) -> str:
     found = json.loads(path.read_text(encoding="utf-8"))
     records = pages.results(repository)["assignments"]
     lines = [
-        "| what | homework's way | book's way | ratio (least – most) | in the page's own run | goal | peak memory |",
+        "| what | homework's way | book's way | ratio [least, most] | in the page's own run | goal | peak memory |",
         "|:--|--:|--:|--:|--:|--:|--:|",
     ]
     for row in found["benchmarks"]:
-        spread = f"{row['ratio']:.1f} ({row['ratio_min']:.1f} – {row['ratio_max']:.1f})"
-        memory = f"{row['homework_peak_mb']:.0f} / {row['book_peak_mb']:.0f} MB"
-        times = f"{row['homework_seconds']:.3g} s | {row['book_seconds']:.3g} s"
+        ratio, least, most = (numbers.number(row[name], 3) for name in ("ratio", "ratio_min", "ratio_max"))
+        memory = f"{row['homework_peak_mb']} / {row['book_peak_mb']}{numbers.BLANK}MB"
+        times = f"{numbers.duration(row['homework_seconds'])} | {numbers.duration(row['book_seconds'])}"
         own = records.get(row["page"], {"timings": {}})["timings"].get(row["metric"])
-        own = f"[{own:.1f}](assignments/{row['page']}.ipynb)" if own else "–"
-        lines.append(f"| {row['title']} | {times} | {spread} | {own} | ≥ {row['goal']:g} | {memory} |")
+        own = f"[{numbers.number(own, 3)}](assignments/{row['page']}.ipynb)" if own else "–"
+        lines.append(f"| {row['title']} | {times} | {ratio} [{least}, {most}] | {own} | ≥ {row['goal']} | {memory} |")
+    threads = sorted({record["provenance"]["threads"] for record in records.values()})
     lines += [
         "",
-        f"{found['rounds']} alternating rounds on {found['device']}, {found['threads']} threads, {found['date']}.",
+        f"{numbers.count(found['rounds'], 'alternating round')} on {found['device']}, "
+        f"{numbers.count(found['threads'], 'thread')}, {found['date']}. The pages ran with "
+        f"{' or '.join(numbers.count(each, 'thread') for each in threads)}.",
     ]
     return "\n".join(lines)
 
@@ -138,6 +148,7 @@ TABLES = {
     "assignments": assignments_table,
     "results": results_table,
     "claims": claims_table,
+    "mistakes": mistakes_table,
     "benchmarks": benchmarks_table,
 }
 
@@ -160,4 +171,5 @@ class CourseTable(SphinxDirective):
 def setup(app):
     """Sphinx's entry point."""
     app.add_directive("course", CourseTable)
+    app.connect("doctree-read", name_boxes)
     return {"parallel_read_safe": True}
