@@ -82,8 +82,7 @@ PAGES = {
         )
         | dict.fromkeys("first_layer_gain long_steps_gain".split()),
         texts="replay-said claim-replay claim-twin rates-table rates-said cause-said claim-swap claim-cause test-said "
-        "claim-shifts answer table mistake-gradient-said mistake-one-number-said mistake-means-said mistake-order-said "
-        "claim-order mistake-list-said mistake-overflow-said claim-overflow",
+        "claim-shifts answer table claim-order",
         results="*/test_loss/* */test_accuracy/* torch.nn/test_* start*/accuracy/* *steps/accuracy/* *raised/accuracy/* "
         "map*/accuracy/*",
     ),
