@@ -313,3 +313,8 @@ def test_an_intervention_changes_one_rate_by_the_ratio_of_its_seed():
 def test_a_recipe_is_lengthened_and_nothing_else():
     found = page_03().lengthened({"lr": 0.5, "shifts": [2], "epochs": 1}, [3, 7])
     assert found == {f"{n} epochs": {"lr": 0.5, "shifts": [2], "epochs": n} for n in (3, 7)}
+
+
+def test_the_winner_is_the_recipe_of_that_name():
+    found = {"a": torch.tensor([[True, False]]), "b": torch.tensor([[True, True]])}
+    assert page_03().winner({"a": 1, "b": 2}, found) == 2
