@@ -81,10 +81,10 @@ PAGES = {
             GUESS,
         )
         | dict.fromkeys("first_layer_gain long_steps_gain".split()),
-        texts="replay-said claim-replay claim-twin rates-table rates-said cause-said rate-said claim-swap claim-first-loss claim-long claim-short "
-        "test-said claim-shifts answer table claim-order",
-        results="*/test_loss/* */test_accuracy/* torch.nn/test_* start*/accuracy/* *steps/accuracy/* *raised/accuracy/* "
-        "map*/accuracy/*",
+        texts="replay-said claim-replay claim-twin rates-table rates-said cause-said rate-said claim-swap "
+        "claim-first-loss claim-long claim-short test-said claim-shifts answer table claim-order",
+        results="*/test_loss/* */test_accuracy/* torch.nn/test_* start*/accuracy/* *steps/accuracy/* "
+        "*raised/accuracy/* map*/accuracy/*",
     ),
     "04_mnist_logistic": Page(
         values={"validation_size": 500},
