@@ -61,12 +61,13 @@ class Comparison:
     def at(self, point: tuple, latex: str, truth, names, code, formula, skip) -> None:
         """Compare at one point; the arguments are those of `equation`."""
         self.points += 1
-        found = {key(left): as_array(function(*point), "the truth") for left, function in truth.items()}
-        (first, *_) = found.values()
         try:
+            found = {key(left): as_array(function(*point), "the truth") for left, function in truth.items()}
+            (first, *_) = found.values()
             if names:
                 values = as_values({key(name): value for name, value in names(*point).items()})
-                self.display = self.display or self._parsed(latex, values, list(found), skip)
+                functions = {name: callable(value) for name, value in values.items()}
+                self.display = self.display or Display(latex, functions, list(found), skip)
                 compared = self.display.at(values, found)
                 if self._is_outside(compared):
                     return
@@ -82,15 +83,14 @@ class Comparison:
                     self.code_error = max(self.code_error or 0.0, gap) if who == "the code" else None
         except Wrong as fault:
             raise CheckFailed(f"{self.label} is wrong: {fault}, {self._where(point)}") from None
+        except Unreadable as fault:
+            raise Unreadable(f"{self.label} is not read: {fault}") from None
+        except (ArithmeticError, LookupError, RuntimeError, ValueError) as fault:  # of a page's function
+            why = f"{type(fault).__name__}: {fault}"
+            raise CheckFailed(f"{self.label} cannot be computed: {why}, {self._where(point)}") from fault
 
     def _where(self, point: tuple) -> str:
         return f"at point {self.points + self.outside} ({_brief(point)})"
-
-    def _parsed(self, latex: str, values: dict, truths: list[str], skip) -> Display:
-        try:
-            return Display(latex, {name: callable(value) for name, value in values.items()}, truths, skip)
-        except Unreadable as fault:
-            raise Unreadable(f"{self.label} is not read: {fault}") from None
 
     def _is_outside(self, compared: list) -> bool:
         """Whether a condition fails here; then what is displayed must fail too, or the condition says too much."""

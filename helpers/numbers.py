@@ -43,9 +43,9 @@ def fixed(value: float, decimals: int, sign: bool = False) -> str:
 
 
 def interval(ends, decimals: int = 2, sign: bool = False) -> str:
-    """[low, high], both to the same decimals."""
+    """[low, high], both to the same decimals, on one line."""
     low, high = ends
-    return f"[{fixed(low, decimals, sign)}, {fixed(high, decimals, sign)}]"
+    return f"[{fixed(low, decimals, sign)},{BLANK}{fixed(high, decimals, sign)}]"
 
 
 def percent(share: float, decimals: int = 0, sign: bool = False) -> str:

@@ -20,7 +20,8 @@ from helpers import checks, device
 from helpers.run import Run
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-ROUNDING = re.compile(r"\b(0e\+00|\d(\.\d+)?e-(09|[1-9]\d))\b")  # the last bit of float64, which depends on the memory
+POWERS = r"(?:e-(?:09|[1-9]\d)|\u00a0×\u00a010⁻(?:⁹|[¹²³⁴⁵⁶⁷⁸⁹][⁰¹²³⁴⁵⁶⁷⁸⁹]))"
+ROUNDING = re.compile(rf"\b(?:0e\+00|\d(?:\.\d+)?{POWERS})\b")  # the last bit of float64, which depends on the memory
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def _listen(undo: contextlib.ExitStack, found: dict, blinded: Callable) -> None:
     _replace(undo, Run, "record", recording)
     _replace(undo, Run, "stage", stage)
     _replace(undo, Run, "claim", claim)
+    _replace(undo, Run, "mistake", lambda self, title, shown: found["spoken"].append(shown))
     _replace(undo, Run, "say", lambda self, markdown: found["spoken"].append(markdown))
     _replace(undo, checks, "equation", lambda *_, **__: 0.0)  # formulas see no test set, and take time
     _replace(undo, time, "perf_counter", itertools.count().__next__)  # so that durations agree

@@ -123,9 +123,12 @@ def stubs(exercise):
     return found
 
 
-def verdict(slug, exercise, solution):
-    """What the exercise's test raises where the student's cell says `solution`, None where it passes."""
-    page = vars(definitions(slug, before=exercise.solution.id))
+def verdict(slug, page, exercise, solution):
+    """What the exercise's test raises where the student's cell says `solution`, None where it passes.
+
+    page: what the page defines before the solution; it stands afterwards as before.
+    """
+    before = dict(page)
     displays.begin(slug)
     checks.reset()
     torch.set_default_dtype(exercise.dtype)
@@ -138,6 +141,8 @@ def verdict(slug, exercise, solution):
     except Exception as fault:
         return fault
     finally:
+        page.clear()
+        page.update(before)
         torch.set_default_dtype(torch.float32)
         checks.reset()
     return None
@@ -145,11 +150,11 @@ def verdict(slug, exercise, solution):
 
 def judged(slug, exercise):
     """What is wrong with the exercise's test: it refuses the solution, passes what is wrong, or says no value."""
-    found = []
-    if fault := verdict(slug, exercise, exercise.solution.source):
+    found, page = [], vars(definitions(slug, before=exercise.solution.id))
+    if fault := verdict(slug, page, exercise, exercise.solution.source):
         found.append(f"its own solution fails: {type(fault).__name__}: {fault}")
     for old, new in exercise.wrong:
-        fault = verdict(slug, exercise, exercise.solution.source.replace(old, new))
+        fault = verdict(slug, page, exercise, exercise.solution.source.replace(old, new))
         if fault is None:
             found.append(f"passes with {new!r} in the place of {old!r}")
         elif not isinstance(fault, AssertionError):
@@ -157,7 +162,7 @@ def judged(slug, exercise):
         elif not re.search(r"\d", re.sub(r"\b\d+[a-z]\b", "", str(fault))):
             found.append(f"{new!r}: the message holds no value: {fault}")
     for name, (stub, said) in stubs(exercise).items():
-        fault = verdict(slug, exercise, stub)
+        fault = verdict(slug, page, exercise, stub)
         if not (isinstance(fault, NotImplementedError) and str(fault) == said):
             found.append(f"{name} unwritten: {type(fault).__name__}: {fault}, not {said!r}")
     return found

@@ -51,7 +51,9 @@ def test_a_new_notebook_keeps_the_contract_and_has_its_place(toy):
     root, command, said = toy
     assert "_toc.yml" in said
     chosen = "13_toy or every_notebook or linter"
-    done = command("pytest", "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "-k", chosen)
+    done = command(
+        "pytest", "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "tests/test_exercises.py", "-k", chosen
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     course = yaml.safe_load((root / "book" / "course.yml").read_text(encoding="utf-8"))
     assert course[-1]["assignments"]["13_toy"]["title"] == TITLE
@@ -59,8 +61,9 @@ def test_a_new_notebook_keeps_the_contract_and_has_its_place(toy):
         assert (root / name).read_text(encoding="utf-8").startswith((ROOT / name).read_text(encoding="utf-8"))
 
 
-def test_a_new_notebook_is_run_published_and_rendered(toy):
+def test_a_new_notebook_is_run_published_and_rendered(toy, monkeypatch):
     root, command, _ = toy
+    monkeypatch.setenv("COURSE_REPOSITORY", str(root))
     ran = command("helpers", "run", "13")
     assert re.search(r"^13_toy +[\d.]+  ok, claims: 1 holds$", ran.stdout, re.M), ran.stdout + ran.stderr
     published = command("helpers", "publish", "13")
@@ -68,10 +71,12 @@ def test_a_new_notebook_is_run_published_and_rendered(toy):
     record = json.loads((root / "book" / "results.json").read_text(encoding="utf-8"))["assignments"]["13_toy"]
     assert record["profile"] == "full"
     assert abs(record["metrics"]["excess_loss"]) < 1e-3
-    chapters = [{"file": f} for f in ("how_to_run", "assignments/13_toy", "results", "claims", "references")]
+    chapters = [
+        {"file": f} for f in ("how_to_run", "assignments/13_toy", "results", "claims", "mistakes", "references")
+    ]
     toc = {"format": "jb-book", "root": "index", "parts": [{"caption": "The book", "chapters": chapters}]}
     (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
-    assert re.search(r"^13_toy .* none needed +fresh$", command("helpers", "status").stdout, re.M)
+    assert re.search(r"^13_toy .* none needed +fresh$", press("status").output, re.M)
     rendered = command("helpers", "book")
     assert rendered.returncode == 0, rendered.stderr
     html = (root / "build" / "html" / "assignments" / "13_toy.html").read_text(encoding="utf-8")
@@ -83,10 +88,10 @@ def test_a_new_notebook_is_run_published_and_rendered(toy):
     index = (root / "build" / "html" / "index.html").read_text(encoding="utf-8")
     assert f"1 of {planned + 1} pages" in index
     (root / "_toc.yml").write_text(yaml.safe_dump(toc).replace("13_toy", "13_gone"), encoding="utf-8")
-    missing = command("helpers", "book")
-    assert missing.returncode == 1
+    missing = press("book")
+    assert missing.exit_code == 1
     assert (
-        "_toc.yml names assignments/13_gone, which is not in book/: run python -m helpers publish 13" in missing.stderr
+        "_toc.yml names assignments/13_gone, which is not in book/: run python -m helpers publish 13" in missing.output
     )
 
 

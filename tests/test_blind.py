@@ -189,8 +189,13 @@ run.say(f"Right on the training pictures: {run.metrics['train_accuracy']:.4f}")
                 "is no guess": {"metric accuracy"},  # permuted answers can be learned by heart too
             },
         ),
-        ("*test))", "*train))", {"does not depend on it": {"metric accuracy"}, "is no guess": {"metric accuracy"}}),
+        ("*test),", "*train),", {"does not depend on it": {"metric accuracy"}, "is no guess": {"metric accuracy"}}),
         ("{run.metrics['train_accuracy']", "{run.metrics['accuracy']", {"depends on the test set": {"text page"}}),
+        (
+            "run.say(f",
+            "run.mistake('a', str(run.metrics['accuracy']));run.say(f",
+            {"depends on the test set": {"text page"}},
+        ),
     ],
 )
 def test_a_page_that_looks_is_seen(tmp_path, monkeypatch, right, wrong, expected):

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT
+from contract import ROLE, TYPED
 from filelock import FileLock
 from pybtex.database import parse_file
 
@@ -139,6 +140,14 @@ def test_the_list_of_mistakes_leads_to_every_box_and_shows_its_number(site, docu
     assert documents[site / "index.html"].select('a[href="mistakes.html"]')
 
 
+def test_no_number_of_a_page_or_an_equation_is_typed():
+    typed = {}
+    for path in (ROOT / "book").glob("*.md"):
+        prose = ROLE.sub("", re.sub(r"^```.*?^```|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.S | re.M))
+        typed[path.name] = TYPED.findall(prose)
+    assert {name: said for name, said in typed.items() if said} == {}
+
+
 def test_equation_references_are_resolved(documents):
     for path, document in documents.items():
         article = document.find("article")
@@ -155,12 +164,11 @@ def test_the_downloadable_notebook_is_the_page(site):
 
 def test_a_fault_in_the_book_is_refused_and_leaves_the_old_book(tmp_path):
     broken = tmp_path / "clone"
-    shutil.copytree(ROOT / "book", broken / "book")
-    shutil.copytree(ROOT / "notebooks", broken / "notebooks")
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(ROOT / name, broken / name)
-    notation = broken / "book" / "notation.md"
-    notation.write_text(notation.read_text(encoding="utf-8") + "\n{ref}`nowhere`\n", encoding="utf-8")
+    shutil.copytree(ROOT / "book", broken / "book", ignore=shutil.ignore_patterns("assignments"))
+    shutil.copy(ROOT / "_config.yml", broken)
+    (broken / "_toc.yml").write_text("format: jb-book\nroot: references\n", encoding="utf-8")  # one page: seconds
+    faulty = broken / "book" / "references.md"
+    faulty.write_text(faulty.read_text(encoding="utf-8") + "\n{ref}`nowhere`\n", encoding="utf-8")
     old = tmp_path / "html"
     old.mkdir()
     (old / "index.html").write_text("old")

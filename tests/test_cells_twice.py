@@ -29,6 +29,7 @@ def lasting(record):
         "timings": sorted(record["timings"]),
         "details": {name: more for name, more in record["details"].items() if name not in record["timings"]},
         "claims": [(claim["text"], claim["verdict"]) for claim in record["claims"]],
+        "mistakes": set(record["mistakes"]),
     }
 
 

@@ -121,6 +121,23 @@ def test_a_truth_says_what_it_is_the_truth_of(page):
         equation("eq-a", float, at=[1.0], names=names)
 
 
+@pytest.mark.parametrize("broken", ["truth", "names", "code", "a function"])
+def test_a_function_of_the_page_that_fails_is_named_with_its_point(broken, page):
+    def fail(x, *_):
+        return [][3]
+
+    page("y = f(x)")
+    given = {"f": fail if broken == "a function" else lambda x: x}
+    with pytest.raises(CheckFailed, match=r"eq-a .*cannot be computed: .*list index out of range, at point 1 \(2\)"):
+        equation(
+            "eq-a",
+            {"y": fail if broken == "truth" else float},
+            at=[2.0],
+            names=fail if broken == "names" else lambda x: {"x": x} | given,
+            code=fail if broken == "code" else float,
+        )
+
+
 def test_the_code_is_a_third_party(page):
     page(r"\frac{d}{dx} \sin x = \cos x .")
     with pytest.raises(CheckFailed, match=r"the code is .* at point \d"):

@@ -5,10 +5,12 @@ import re
 
 import nbformat
 import pytest
+import shown
 from conftest import ROOT
+from contract import calls, titles
 from filelock import FileLock
 from nbmake.nb_run import NotebookRun
-from test_notebooks import calls, code, equations
+from test_notebooks import code, equations
 
 from helpers.press import execution, pages
 from helpers.press.sources import Repository
@@ -86,6 +88,13 @@ def test_the_record_has_what_the_results_page_shows(executed, slug):
     assert set(record["details"]) <= set(record["metrics"]) | set(record["timings"])
     assert not set(record["metrics"]) & set(record["timings"])
     assert all(name in record["timings"] for name in names if name.endswith("_speedup"))
+    assert sorted(record["mistakes"]) == sorted(titles(executed(slug)))
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_numbers_are_written_one_way(executed, slug):
+    if said := shown.odd_numbers(executed(slug)):
+        pytest.fail("\n".join(said), pytrace=False)
 
 
 @pytest.mark.real_data

@@ -98,6 +98,15 @@ def test_a_member_means_what_it_says(latex, truth):
 
 REFUSED = {
     r"\ell = A x": Wrong,
+    r"\ell = \log_2 x": Unreadable,
+    r"\ell_i = \sin^2 x_i": Unreadable,
+    r"\ell = a^(2)": Unreadable,  # a⁽2) is shown
+    r"\ell = (a]": Unreadable,
+    r"\ell = [0 < a < n]": Unreadable,
+    r"\ell = a +^2 n": Unreadable,
+    r"\ell = \sum_i' x_i": Unreadable,
+    r"\ell = \sum_i_j x_i": Unreadable,
+    r"\ell_i = x_i \|\underset{i \times d}{A}\|": Wrong,  # an index is no size
     r"\ell = \|A\|_2": Wrong,
     r"\ell = \max(x)": Wrong,
     r"\ell = 2 2 a": Unreadable,  # 22a is shown
@@ -196,6 +205,7 @@ def test_each_part_has_its_own_truth_and_a_definition_must_hold():
         ("read", "=", 0.0),
         ("left", "=", 0.0),
         ("read", "=", 0.0),
+        ("given", "=", 0.0),
         ("read", "=", 0.0),
     ]
     assert gaps(r"f = a \quad r = 2 AB", {"f": 1.7}, values)[-1][2] > 0.1
@@ -219,6 +229,8 @@ def test_conditions_are_evaluated_and_remarks_are_not():
         r"f = a \qquad \text{unless } 0 < a",
         r"f = a \text{ minus } 0",
         r"f = a_{\text{old}}",
+        r"f = a \text{ in each column}",
+        r"f = a \qquad \text{only where it holds.}",
         r"f = a && + n",
         r"f = a && = n \text{ again}",
         r"f = a && \qquad \, - n \text{ again}",
@@ -234,6 +246,11 @@ def test_a_chain_goes_on_behind_an_inequality():
     assert [gap > 0 for *_, gap in gaps(r"f \le n = 4", {"f": 1.7})][-1] == 0
     with pytest.raises(Unreadable, match="first member"):
         gaps("f = a := a", {"f": 1.7})
+
+
+def test_a_raised_digit_is_named():
+    with pytest.raises(Unreadable, match=r"a raised or lowered digit is written \^2 or _2: “²”"):
+        compared(r"\ell = a²", V["a"] ** 2)
 
 
 def test_what_is_skipped_must_need_it():

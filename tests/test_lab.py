@@ -125,13 +125,17 @@ def test_page_01_in_jupyterlab_shows_formulas_and_boxes_and_runs(lab):
         assert page.locator(WRONG).all_inner_texts() == []
         # a refusal is printed with the LaTeX that it refuses, on purpose
         shown = "\n".join(part for part in page.evaluate(SHOWN) if " is wrong: " not in part)
-        for raw in ("\\", "$", ":::", "{math}", "{exercise}", "{solution}", "{eq}", "{cite", "(eq-", ":label:", "**"):
+        for raw in ("\\", "$", ":::", "{exercise}", "{solution}", "{dropdown}", "{eq}", "{doc}", "{cite", "(eq-", "**"):
             assert raw not in shown, f"{raw!r} in {[part for part in page.evaluate(SHOWN) if raw in part][:2]}"
         notebook = nbformat.read(ROOT / "notebooks" / f"{SLUG}.ipynb", as_version=4)
         displays = sum(len(DISPLAY.findall(cell.source)) for cell in notebook.cells if cell.cell_type == "markdown")
         assert page.locator(".jp-MarkdownCell .katex-display").count() == displays
         assert page.locator(".katex-error, mjx-merror").count() == 0
-        assert page.locator(".jp-MarkdownCell details").count() == 3  # the solutions are there, and folded
+        sources = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        folded = len(re.findall(r"^:class: dropdown$|^:::+\{dropdown\}", sources, re.M))
+        assert (
+            page.locator(".jp-MarkdownCell details").count() == folded > 3
+        )  # solutions and hints are there, and folded
         assert outside == []
         claimed = page.locator(".jp-CodeCell", has_text="run.claim(").first
         verdict = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output")

@@ -29,7 +29,7 @@ def number(value, like=None, ends=()) -> str:
 
 def interval(ends) -> str:
     """[low, high] to two digits of its width; nothing where there is none."""
-    return f"[{number(ends[0], ends=ends)}, {number(ends[1], ends=ends)}]" if ends else ""
+    return f"[{number(ends[0], ends=ends)},{numbers.BLANK}{number(ends[1], ends=ends)}]" if ends else ""
 
 
 def rows(repository: Repository, slug: str, found: dict) -> list[dict]:

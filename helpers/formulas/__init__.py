@@ -1,7 +1,4 @@
-"""The formulas that pages display: tokens → trees (`latex`) → numbers (`evaluation`) → members of chains (`chains`).
-
-`displays` finds the page.  Conventions for authors are in CONTRIBUTING.
-"""
+"""The displays of pages (`displays`): tokens → trees (`latex`) → numbers (`evaluation`) → members of `chains`."""
 
 
 class Unreadable(ValueError):

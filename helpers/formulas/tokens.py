@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Iterable
-from itertools import cycle
+from itertools import accumulate, cycle
 
 from helpers.formulas import Unreadable
 
 LAYOUT = re.compile(
-    r"&&.*?(?=\\\\|\\end\{aligned\}|$)"  # a remark
+    r"(?s)&&.*?(?=\\\\|\\end\{aligned\}|$)"  # a remark
     r"|\\[,;:! ]|\\\\(?:\[[^]]*\])?|\\(?:[bB]igg?[lrm]?|left|right|textstyle|displaystyle|limits)(?![A-Za-z])"
-    r"|\\(?:begin|end)\{aligned\}|[~&]|\{\}",
-    re.S,
+    r"|\\(?:begin|end)\{aligned\}|[~&]|\{\}"
 )
 TOKEN = re.compile(r"\\(?:text|operatorname|mathrm)\{[^{}]*\}|\\[A-Za-z]+|\\.|:=|\d+(?:\.\d+)?|\S")
 SAME = {"\\neq": "\\ne", "\\leq": "\\le", "\\geq": "\\ge", "\\dfrac": "\\frac", "\\tfrac": "\\frac"}
 UNLIKE_TEX = {  # what would be read otherwise than it is shown
+    r"[²³¹⁰⁴-⁹₀-₉]": "a raised or lowered digit is written ^2 or _2",
     r"(?:[\^_]|\\(?:[dt]?frac|sqrt|hat|tilde|bar|mathbf))\s*(?:\{\}|[~&]|\\[,;:! ])|\}\s*\{\}": "an empty argument",
     r"&&(?!\s*(?:\\q?quad\b)?\s*(?!\\(?:[,;:! ]|(?:q?quad|cdot|odot|times|le|ge|ne|approx)\b)|[-+=<>/^_\s])"
     r"(?:(?!\\\\|\\end).)*\\text)": "behind && stands no remark with words in \\text",
@@ -53,25 +53,19 @@ def group(source: list[str], at: int, opening: Iterable[str] = "{") -> tuple[lis
         if source[at][0].isdigit() and len(source[at]) > 1:
             raise Unreadable(f"of {source[at]} TeX takes the first digit alone: put it in braces")
         return [source[at]], at + 1
-    depth = 0
-    for end in range(at, len(source)):
-        depth += DEPTH.get(source[end], 0)
-        if not depth and source[end] == BRACKETS[source[at]]:
-            return source[at + 1 : end], end + 1
+    depths = accumulate(DEPTH.get(token, 0) for token in source[at:])
+    end = at + next((i for i, depth in enumerate(depths) if depth == 0), 0)
+    if end > at and source[end] == BRACKETS[source[at]]:
+        return source[at + 1 : end], end + 1
     raise Unreadable(f"an argument or a bracket is missing in “{' '.join(source)}”")
 
 
 def split(source: list[str], at: Iterable[str]) -> tuple[list[list[str]], list[str]]:
     """What stands between the tokens `at` outside all brackets, and these tokens."""
-    parts, between, depth = [[]], [], 0
-    for token in source:
-        if depth == 0 and token in at:
-            parts.append([])
-            between.append(token)
-        else:
-            parts[-1].append(token)
-        depth += DEPTH.get(token, 0)
-    return parts, between
+    depths = accumulate(DEPTH.get(token, 0) for token in source)
+    cuts = [i for i, depth in enumerate(depths) if depth == 0 and source[i] in at]
+    starts, ends = [0, *(cut + 1 for cut in cuts)], [*cuts, len(source)]
+    return [source[start:end] for start, end in zip(starts, ends, strict=True)], [source[cut] for cut in cuts]
 
 
 def index_letters(source: list[str]) -> list[str]:

@@ -95,6 +95,7 @@ def lasting(page: nbformat.NotebookNode) -> dict:
         "cells": [(cell.id, cell.source, cell.metadata) for cell in page.cells],
         "details": {name: more for name, more in found["details"].items() if name not in timings},
         "claims": [(claim["text"], claim["verdict"]) for claim in found["claims"]],
+        "mistakes": sorted(found.get("mistakes", {})),
         "provenance": {key: value for key, value in found["provenance"].items() if key not in PASSING},
     }
 
