@@ -78,16 +78,18 @@ STRATEGIES = "ease ridge eigendecomposition cosine plain_cosine embedding popula
 STARS = (1.03, 4.0)  # from the standard deviation of the stars on
 PAGES = {
     "03_mnist_from_scratch": Page(
-        values={"rates": [0.01, 1.0, 3.0, 100.0], "search_epochs": 2, "best_epochs": 2},
+        values={"rates": [0.01, 1.0, 3.0, 100.0], "map_size": 300},
         load=(mnist, other_labels),
         measured=dict.fromkeys(
             "epoch1_test_accuracy_replay last_test_accuracy_replay test_accuracy test_accuracy_without_shifts".split(),
             GUESS,
-        ),
-        texts="replay-said claim-replay claim-twin mistake-gradient-said mistake-means-shown claim-means "
-        "mistake-order-shown claim-order rates-table rates-said mistake-list-said claim-starts test-said claim-shifts "
-        "table answer",
-        results="*/test_loss */test_accuracy",
+        )
+        | dict.fromkeys("first_layer_gain long_steps_gain".split()),
+        texts="replay-said claim-replay claim-twin rates-table rates-said cause-said rate-said claim-swap "
+        "claim-long claim-short test-said claim-shifts answer table mistake-gradient-said mistake-one-number-said "
+        "mistake-means-said mistake-order-said mistake-list-said",
+        results="*/test_loss/* */test_accuracy/* torch.nn/test_* start*/accuracy/* *steps/accuracy/* "
+        "*raised/accuracy/* map*/accuracy/*",
     ),
     "04_mnist_logistic": Page(
         values={"validation_size": 500, "iterations": 10, "long_iterations": 20, "descent_steps": 20, "looks": 4},

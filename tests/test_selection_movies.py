@@ -607,7 +607,13 @@ def test_12_what_is_rated_already_is_not_recommended():
     titles = [f"{i}" for i in range(20)]
     ratings = SimpleNamespace(titles=titles, find=titles.index)
     page = definitions(
-        "12", ratings=ratings, frequent=torch.arange(3, 20), final=None, middle=None, usual_bias=1, usual_rich={"lam": 1}
+        "12",
+        ratings=ratings,
+        frequent=torch.arange(3, 20),
+        final=None,
+        middle=None,
+        usual_bias=1,
+        usual_rich={"lam": 1},
     )
     page.fold_in = lambda model, movies, stars, *_: torch.arange(20.0)
     found = page.recommend({"19": 5, "17": 1}, count=3)
