@@ -523,11 +523,20 @@ def test_under_movielens_name_it_is_the_same(planted, data_root):
         ("Emma", 2),  # two movies of this title: the one with more ratings
         ("Emma (1996)", 2),
         ("Heat", 3),
+        ("Eros", 5),  # as many ratings: the one with more stars
+        ("Saturn 3 (1980)", 6),  # fewer stars, but more ratings
     ],
 )
 def test_a_movie_is_found_with_or_without_its_year(planted, title, found):
-    titles = ("Matrix, The (1999)", "Emma (1996)", "Emma (1996)", "Heat (1995)")
-    rated = dataclasses.replace(planted, titles=titles, movie_ids=torch.arange(4), movies=torch.tensor([0, 1, 2, 2, 3]))
+    titles = ("Matrix, The (1999)", "Emma (1996)", "Emma (1996)", "Heat (1995)", "Eros (2004)", "Eros (2004)")
+    movies, stars = [0, 1, 2, 2, 3, 4, 5, 6, 6, 7], [3.0, 5, 2, 2, 1, 3.5, 4, 0.5, 0.5, 5]
+    rated = dataclasses.replace(
+        planted,
+        titles=(*titles, "Saturn 3 (1980)", "Saturn 3 (1980)"),
+        movie_ids=torch.arange(8),
+        movies=torch.tensor(movies),
+        values=torch.tensor(stars),
+    )
     assert rated.find(title) == found
 
 

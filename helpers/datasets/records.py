@@ -77,11 +77,16 @@ class Ratings:
         return len(self.movie_ids)
 
     def find(self, title: str) -> int:
-        """The row of a movie, with or without its year; of namesakes the most rated.  ValueError: the five nearest."""
+        """The row of a movie, with or without its year.  ValueError: the five nearest titles.
+
+        Of namesakes the one with most ratings; of those with as many, the one with most stars in all.
+        """
         for form in (str.strip, _plain):
             known = [form(each) for each in self.titles]
             if rows := [row for row, each in enumerate(known) if each == form(title)]:
-                return max(rows, key=self.movies.bincount(minlength=self.num_movies).__getitem__)
+                count = self.movies.bincount(minlength=self.num_movies)
+                stars = self.movies.bincount(self.values, minlength=self.num_movies)
+                return max(rows, key=lambda row: (count[row].item(), stars[row].item()))
         near = difflib.get_close_matches(_plain(title), dict.fromkeys(known), n=5, cutoff=0)
         names = "; ".join(self.titles[known.index(each)].strip() for each in near)
         raise ValueError(f"no movie is called {title!r}; the nearest titles: {names}")
