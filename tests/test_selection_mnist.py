@@ -188,8 +188,8 @@ def test_a_valley_falls_to_one_lowest_and_rises(losses, valley):
 def test_differences_are_of_the_same_seeds():
     page = page_03()
     one, other = torch.tensor([0.9, 0.7, 0.8]), torch.tensor([0.6, 0.8, 0.7])
-    assert page.seeds_apart(one, other) == "+10.0 points [−10.0, +30.0]"
-    assert page.spread(one, 1) == "0.8 [0.7, 0.9]"
+    assert page.seeds_apart(one, other).replace("\u00a0", " ") == "+10.0 points [−10.0, +30.0]"
+    assert page.spread(one, 1).replace("\u00a0", " ") == "0.8 [0.7, 0.9]"
 
 
 def test_a_recipe_is_momentum_and_a_cosine_over_shifted_copies():
