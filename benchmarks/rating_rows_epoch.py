@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch._dynamo  # which the first optimiser loads: no part of what is timed
 from torch import Tensor
 
 from benchmarks.definitions import definitions

@@ -100,6 +100,7 @@ def _listen(undo: contextlib.ExitStack, found: dict, blinded: Callable) -> None:
     _replace(undo, Run, "claim", claim)
     _replace(undo, Run, "mistake", lambda self, title, shown: found["spoken"].append(shown))
     _replace(undo, Run, "say", lambda self, markdown: found["spoken"].append(markdown))
+    _replace(undo, Run, "mistake", lambda self, title, shown: found["spoken"].append(shown))
     _replace(undo, checks, "equation", lambda *_, **__: 0.0)  # formulas see no test set, and take time
     _replace(undo, time, "perf_counter", itertools.count().__next__)  # so that durations agree
 

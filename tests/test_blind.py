@@ -41,7 +41,9 @@ def other_likes(hide_one, space, rng):
 
 
 def other_stars(inputs, rng):
-    """The stars that a step is tested on, permuted in the table that it gets."""
+    """The stars that a step is tested on, permuted in the table that it gets; as it is, where nothing is tested."""
+    if "table" not in inputs:
+        return inputs
     if "folds" in inputs:
         rows = torch.cat(inputs["folds"][: inputs["folds_used"]])
     elif "late" in inputs:
@@ -76,28 +78,35 @@ STRATEGIES = "ease ridge eigendecomposition cosine plain_cosine embedding popula
 STARS = (1.03, 4.0)  # from the standard deviation of the stars on
 PAGES = {
     "03_mnist_from_scratch": Page(
-        values={"rates": [0.01, 1.0, 3.0, 100.0], "search_epochs": 2, "best_epochs": 2},
+        values={"rates": [0.01, 1.0, 3.0, 100.0], "map_size": 300},
         load=(mnist, other_labels),
         measured=dict.fromkeys(
             "epoch1_test_accuracy_replay last_test_accuracy_replay test_accuracy test_accuracy_without_shifts".split(),
             GUESS,
-        ),
-        texts="replay-said claim-replay claim-twin mistake-gradient-said mistake-means-shown claim-means "
-        "mistake-order-shown claim-order rates-table rates-said mistake-list-said claim-starts test-said claim-shifts "
-        "table answer",
-        results="*/test_loss */test_accuracy",
+        )
+        | dict.fromkeys("first_layer_gain long_steps_gain".split()),
+        texts="replay-said claim-replay claim-twin rates-table rates-said cause-said rate-said claim-swap "
+        "claim-long claim-short test-said claim-shifts answer table mistake-gradient-said mistake-one-number-said "
+        "mistake-means-said mistake-order-said mistake-list-said",
+        results="*/test_loss/* */test_accuracy/* torch.nn/test_* start*/accuracy/* *steps/accuracy/* "
+        "*raised/accuracy/* map*/accuracy/*",
     ),
     "04_mnist_logistic": Page(
-        values={"validation_size": 500},
+        values={"validation_size": 500, "iterations": 10, "long_iterations": 20, "descent_steps": 20, "looks": 4},
         load=(mnist, other_labels),
         measured={f"replay_test_accuracy_lr_{rate}": GUESS for rate in ("1e-05", "0.0001", "0.001", "0.1", "1", "3")}
-        | {"test_accuracy": GUESS, "test_accuracy_without_penalty": GUESS}
+        | {f"schedule_{plan}_test_accuracy": GUESS for plan in ("3_to_0", "1_to_0", "0_to_3", "1.5")}
+        | {f"test_accuracy{which}": GUESS for which in ("", "_without_penalty", "_stopped_early")}
         | {"calibration_error": (0.5, 1.0), "calibration_error_without_penalty": (0.5, 1.0)}
+        | {"nearest_mean_accuracy": GUESS}
+        | dict.fromkeys("upright_gain penalty_gain schedule_minus_optimum".split(), (-0.05, 0.05))
         | {f"{each}": PARITY_GUESS for each in ("replay_parity_accuracy", "parity_accuracy_direct")}
         | {"parity_accuracy_from_digits": PARITY_GUESS},
-        texts="task-1-said claim-replay gap task-2-said mistake-range-shown task-3-said claim-optimum large-said "
-        "calibration-said claim-parity claim-speed table-results",
-        results="rates/*/rows/*/2 parity/*/rows/*/2",
+        texts="task-1-said claim-replay claim-speed task-2-said claim-slant task-3-said claim-optimum path-said "
+        "claim-stopping claim-penalty schedule-table claim-equal claim-parity mistake-parity-shown answer "
+        "table-results mistake-underfit-said claim-halves mistake-underfit-settled mistake-range-said "
+        "calibration-said templates",
+        results="rates/*/rows/*/2 parity/*/rows/*/2 schedules/*/rows/*/2 sheared/*/*/rows/*/2",
     ),
     "11_movie_embeddings": Page(
         values={"replay_movies": 80, "timed_movies": 200},
@@ -112,20 +121,20 @@ PAGES = {
     "12_collaborative_filtering": Page(
         values={"als_penalties": [3.0, 12.0, 48.0]},
         inputs=other_stars,
-        names=dict.fromkeys("squared fold_scores error_of interval_over_ratings".split(), other_judge),
+        names=dict.fromkeys("squared squares_of fold_scores".split(), other_judge),
         measured=dict.fromkeys(
             "rmse_global_mean rmse_bias_unshrunken rmse_bias_only rmse_adamw_dot rmse_adamw_biases rmse_adamw_range "
             "rmse_adamw_decay rmse_sgd_dot rmse_sgd_biases rmse_sgd_range rmse_sgd_decay rmse_sgd_decay_no_range "
-            "rmse_als rmse_als_per_rating rmse_cv rmse_network rmse_latest_of_each rmse_latest_of_all "
-            "rmse_new_user_five_ratings".split(),
+            "rmse_surprise_defaults rmse_als rmse_als_per_rating rmse_features rmse_cv rmse_second_folds "
+            "rmse_users_alike rmse_network rmse_latest_of_each rmse_latest_of_all rmse_new_user_five_ratings".split(),
             STARS,
         )
-        | dict.fromkeys(
-            "range_effect_sgd range_effect_sgd_decay range_effect_adamw tuning_optimism_five_folds".split()
-        ),
-        texts="baselines-said claim-shrinkage ladder-said claim-dot range-said als-said claim-als per-rating-said "
-        "features-said claim-features features-where network-said time-table optimism-said holdout-said claim-holdout "
-        "newcomers-said claim-newcomers table-results claim-goal answer",
+        | dict.fromkeys("range_effect_sgd range_effect_sgd_decay range_effect_adamw".split())
+        | dict.fromkeys(f"hit_rate_{name}" for name in "random popularity biases als best".split()),
+        texts="unseen-said claim-dot baselines-said claim-shrinkage budgets-said claim-als features-said every-table "
+        "claim-features claim-prior claim-goal holdout-said claim-holdout newcomers-said claim-newcomers ranking-said "
+        "claim-ranking mistake-range network-said table-results answer",
+        results="ranking/*",
     ),
 }
 

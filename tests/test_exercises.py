@@ -1,5 +1,6 @@
 """The exercises of every page: their tests pass the solution, and refuse what is wrong or not written, with a value."""
 
+import itertools
 import shutil
 
 import nbformat
@@ -29,9 +30,10 @@ def test_a_page_states_hints_solves_and_tests_its_exercises(path):
     found = exercises(notebook)
     assert {f"{e.name} ({e.solution.id})": e.faults for e in found if e.faults} == {}
     assert 2 <= len(found) <= 6, f"{len(found)} coding exercises: 2 to 6 a page"
-    for kind in ("hint", "test"):
-        cells = [cell for cell in notebook.cells if kind in tags(cell)]
-        assert len(cells) == len(found), f"{len(cells)} cells tagged {kind}, {len(found)} solutions"
+    tests = [cell for cell in notebook.cells if "test" in tags(cell)]
+    assert len(tests) == len(found), f"{len(tests)} cells tagged test, {len(found)} solutions"
+    for cell, after in itertools.pairwise(notebook.cells):
+        assert "hint" not in tags(cell) or "solution" in tags(after), f"{cell.id}: the cell after a hint is a solution"
     stated = [name for cell in notebook.cells if "exercise" in tags(cell) for name in STATED.findall(cell.source)]
     assert len(set(stated)) == len(stated) > 0, f"each exercise has a name of its own: {stated}"
     names = [exercise.name for exercise in found]

@@ -39,7 +39,7 @@ TRUE = {  # mutants that pass because they are true, by the reason
         "eq-zero-cost: Y Y ^ { \\mathsf T } at 18 turned round",
         "eq-cheap-cost: V ^ { \\mathsf T } V at 3 turned round",
         "eq-ratings-lookup: O _ { b j } E _ { j f } at 37 turned round",
-        "eq-ratings-rotation: A ^ { \\mathsf T } A at 58 turned round",
+        "eq-ratings-rotation: R ^ { \\mathsf T } R at 58 turned round",
     ],
     "δ, I, H, R, X, P, K and A are symmetric: the two indices may change places; and under δ_ik, i is k.": [
         "eq-ce-chain: _i k at 67 turned round",
@@ -50,6 +50,8 @@ TRUE = {  # mutants that pass because they are true, by the reason
         "eq-softmax-jacobian: _i k at 53 turned round",
         "eq-softmax-jacobian: index i at 65 → k",
         "eq-softmax-jacobian: _i k at 104 turned round",
+        "eq-softmax-parts: _i k at 40 turned round",
+        "eq-softmax-parts: index i at 50 → k",
         "eq-log-softmax-jacobian: _i k at 16 turned round",
         "eq-logistic-hessian: _i k at 25 turned round",
         "eq-temperature: _i k at 20 turned round",
@@ -72,15 +74,15 @@ TRUE = {  # mutants that pass because they are true, by the reason
         "eq-ease-limit: X at 10 transposed",
         "eq-ratings-normal: I at 35 transposed",
         "eq-ratings-dual: I at 29 transposed",
-        "eq-ratings-fold-in: K at 32 transposed",
-        "eq-ratings-fold-in: I at 35 transposed",
+        "eq-ratings-prior: I at 16 transposed",
         "eq-ratings-left-out: H at 23 transposed",
         "eq-ratings-rotation: I at 66 transposed",
-        "eq-ratings-bayes: I at 20 transposed",
+        "eq-ratings-bayes: I at 24 transposed",
     ],
     "The norm of a matrix is the Frobenius norm unless it is said otherwise, and transposing leaves it.": [
         "eq-lr-loss: W at 57 transposed",
         "eq-lr-loss: _F at 59 dropped",
+        "eq-lr-bound: _F at 28 dropped",
         "eq-initial-cost: _F at 18 dropped",
         "eq-zero-cost: _F at 12 dropped",
         "eq-zero-cost: _F at 26 dropped",
@@ -89,12 +91,6 @@ TRUE = {  # mutants that pass because they are true, by the reason
         "eq-cheap-cost: _F at 50 dropped",
         "eq-free-diagonal: _F at 42 dropped",
         "eq-start-spread: _F at 8 dropped",
-    ],
-    "softmax does not change whatever is added to all scores.": [
-        "eq-softmax-shift: + at 3 → -",
-        "eq-softmax-shift: a at 4 → e",
-        "eq-softmax-shift: 2 before a at 4",
-        "eq-softmax-shift: term + a dropped",
     ],
     "Every term is zero, and so are its powers.": [
         "eq-exact: ^2 at 40 dropped",
@@ -118,6 +114,10 @@ TRUE = {  # mutants that pass because they are true, by the reason
     "Where a > 0, 2a > 0.": [
         "eq-xor-hidden-delta: 2 before a at 17",
         "eq-xor-hidden-gradient: 2 before a at 20",
+        "eq-xor-gradient-size: 2 before a at 56",
+    ],
+    "The bias's bracket is 1 − 1 − 1 + 1.": [
+        "eq-xor-bend: 2 at 26 → 3",
     ],
 }
 

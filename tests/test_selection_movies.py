@@ -287,6 +287,7 @@ def page_12(users, movies, stars, **values):
     values = {"num_users": int(users.max()) + 1, "num_movies": int(movies.max()) + 1, "n": len(stars)} | values
     table = {"users": users, "movies": movies, "stars": stars}
     per_user = torch.bincount(users, minlength=values["num_users"])
+    values |= {"shape": (values["num_users"], values["num_movies"]), "folds": [torch.arange(len(stars))]}
     return definitions("12", table=table, **table, per_user=per_user, **values)
 
 
@@ -326,6 +327,12 @@ def test_12_each_fold_is_predicted_from_the_others_and_set_aside_is_what_is_chos
     assert found["predicted"].isnan().sum() == 30
 
 
+def test_12_the_usual_setting_is_that_of_most_folds():
+    page = definitions("12", grids={"one": ["a", "b", "c"]}, results={"one": {"chosen": [2, 1, 2, 0, 1, 2]}})
+    assert page.usual("one") == "c"
+    assert page.chosen("one", 1) == "b"
+
+
 def test_12_on_a_split_by_time_the_best_setting_is_taken():
     page, aside = definitions("12"), {"stars": torch.full((4,), 3.0)}
     grid = [{"shift": shift} for shift in (1.0, -0.25, 0.5)]
@@ -341,12 +348,25 @@ def test_12_errors_are_means_over_ratings_of_clamped_predictions():
     assert sums.tolist() == [1, 0.5]
     assert counts.tolist() == [2, 2]
     predicted[1] = math.nan
+    page.score.cache_clear()
     assert page.score("one")[0] == pytest.approx(math.sqrt((0 + 0.25 + 0.25) / 3)), "not a mean over users"
+    assert page.score("one", alike=True)[0] == pytest.approx(math.sqrt((0 + 0.25) / 2)), "a mean over users"
+    assert page.error_of("one", users == 1) == pytest.approx(0.5)
+    page.results["exact"] = {"predicted": torch.where(predicted.isnan(), math.nan, stars)}
+    page.score.cache_clear()
+    assert page.score("one", "exact")[0] > 0 > page.score("exact", "one")[0], "worse is more"
+    halves = [("below", torch.arange(5) < 3), ("above", torch.arange(5) >= 3)]
+    page.by_user_class = page.by_movie = [(name, rows.repeat(100)) for name, rows in halves]
+    page.results = {name: {"predicted": each["predicted"].repeat(100)} for name, each in page.results.items()}
+    page.stars, page.tested = stars.repeat(100), torch.ones(500, dtype=torch.bool)
+    gains = page.gain_grid("one", "exact")
+    assert np.allclose(np.diag(gains), [-0.0, -0.5])
+    assert np.isnan(gains[0, 1])
 
 
 def test_12_biases_add_up():
     page = random_page()
-    mean, b, c = page.fit_biases(page.table, 2.0, rounds=200)
+    mean, b, c = page.fit_biases(page.table, page.shape, 2.0, rounds=200)
     found = page.by_biases(page.table, page.table, 2.0, rounds=200)
     A = torch.cat([functional.one_hot(page.users, 7), functional.one_hot(page.movies, 9)], 1).double()
     x = torch.linalg.solve(A.T @ A + 2 * torch.eye(16).double(), A.T @ (page.stars - mean).double())
@@ -385,47 +405,128 @@ def test_12_autograd_steps_along_fresh_gradients_at_one_cycle_of_rates():
 
 
 def test_12_the_rate_of_sgd_falls_in_a_line_and_the_mean_stands_where_the_range_wants_it():
-    page, rates = random_page(num_factors=3, seed=0), []
-    page.sgd_step = lambda U, V, u, i, stars, lr, *_: rates.append(lr)
+    page, rates = random_page(seed=0), []
+    page.sgd_step = lambda left, right, u, i, stars, lr, *_: rates.append(lr)
     for squeezed in (False, True):
-        mean, U, V = page.fit_sgd(page.table, 4, 0.2, 0.1, squeezed=squeezed)
-        start = page.by_sgd(page.table, page.table, 1, 0.0, 0.0, squeezed=squeezed)
+        page.fit_sgd(page.table, 3, 4, 0.2, 0.1, squeezed=squeezed)
+        start = page.by_sgd(page.table, page.table, 3, 1, 0.0, 0.0, squeezed=squeezed)
         assert start.mean().item() == pytest.approx(page.stars.mean().item(), abs=0.01), "what is predicted untrained"
     assert rates[:4] == pytest.approx([0.2, 0.15, 0.1, 0.05])
+    page.fit_sgd(page.table, 3, 3, 0.2, 0.1, falling=False)
+    assert rates[-3:] == [0.2] * 3
 
 
+def test_12_a_dot_product_by_sgd_has_no_bias():
+    page = random_page(seed=0)
+    found = page.by_sgd(page.table, page.table, 3, 2, 0.0, 0.1, biases=False)
+    assert found.abs().max() < 0.05, "untrained, and no mean"
+    _, left, right = page.fit_sgd(page.table, 3, 5, 0.05, 0.0, biases=False)
+    assert left[:, -1].abs().max() == right[:, 0].abs().max() == 0
+    assert left[:, 1:-1].abs().max() > 0.1
+
+
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("described", [False, True])
-def test_12_alternating_least_squares_ends_where_the_objective_is_flat(described):
+def test_12_alternating_least_squares_ends_where_the_objective_is_flat(described, shared):
     page = random_page(seed=0)
     u, i, lam, lam_bias = page.users, page.movies, 2.0, 0.7
-    Z = torch.randn(9, 2) if described else None
-    mean, b, c, P, Q = page.fit_als(page.table, 3, lam, lam_bias, 800, Z)
-    parts = [each.double().requires_grad_() for each in (b, c, P, Q[:, :3])]
+    Z, centres = torch.randn(9, 2) if described else None, []
+    watch = lambda _, centre: centres.append(centre)  # noqa: E731
+    mean, b, c, P, Q = page.fit_als(page.table, 3, lam, lam_bias, 1_500, Z, shared, watch)
+    centre = centres[-1].double()
+    parts = [each.double().requires_grad_() for each in (b, c, P, Q[:, :3], centre)]
 
-    def predicted(b, c, P, Q):
+    def predicted(b, c, P, Q, centre):
         full = torch.cat([Q, Z.double()], 1) if described else Q
         return mean + b[u] + c[i] + (P[u] * full[i]).sum(1)
 
-    def objective(b, c, P, Q):
-        sizes = lam * (P.square().sum() + Q.square().sum()) + lam_bias * (b.square().sum() + c.square().sum())
-        return (page.stars - predicted(b, c, P, Q)).square().sum() + sizes
+    def objective(b, c, P, Q, centre):
+        sizes = lam * ((P - centre[:-1]).square().sum() + Q.square().sum()) + lam_bias * c.square().sum()
+        sizes = sizes + lam_bias * (b - math.sqrt(lam / lam_bias) * centre[-1]).square().sum()
+        return (page.stars - predicted(b, c, P, Q, centre)).square().sum() + sizes
 
     value = objective(*parts)
-    assert max(slope.abs().max().item() for slope in torch.autograd.grad(value, parts)) < 0.01
+    free = parts if shared else parts[:4]
+    assert max(slope.abs().max().item() for slope in torch.autograd.grad(value, free)) < 0.01
+    assert (centre.abs().max() > 1e-3) == shared
     assert value < (page.stars - mean).square().sum()
     assert torch.allclose(page.predict((mean, b, c, P, Q), u, i).double(), predicted(*parts), atol=1e-5)
     if not described:
-        assert page.objective((mean, b, c, P, Q), page.table, lam, lam_bias) == pytest.approx(value.item(), rel=1e-4)
+        found = page.objective((mean, b, c, P, Q), page.table, lam, lam_bias, centres[-1])
+        assert found == pytest.approx(value.item(), rel=1e-4)
 
 
 def test_12_the_penalty_per_rating_is_ridge_with_a_penalty_for_each_rating():
     page, X = random_page(), torch.randn(9, 3)
     found = page.solve_per_rating(page.groups(page.users, 7), X, page.movies, page.stars, 0.3, 7)
+    used = []
+    page.solve_per_rating = lambda *given: used.append(given[4]) or page.solve(*given)
+    page.als_sweeps = 1
+    page.by_als_per_rating(page.table, page.table, 2, 0.3)
+    assert used == [0.3, 0.3]
     for user in range(7):
         mine = page.users == user
         A, y, lam = X[page.movies[mine]], page.stars[mine], 0.3 * mine.sum()
         expected = torch.linalg.solve(A.T @ A + lam * torch.eye(3), A.T @ y)
         assert torch.allclose(found[user], expected, atol=1e-4)
+
+
+def test_12_a_new_user_is_shrunk_to_those_who_have_rated():
+    page = random_page(num_users=8, seed=0)  # the last user has one rating
+    train = page.take(page.table, page.users < 7)
+    model = page.fit_als(train, 3, 2.0, 0.5, 3, shared=True)
+    rows = torch.cat([model[3], model[1][:, None] / 2], 1)[:7]  # √(λ/λ_b) is 2
+    assert torch.allclose(page.centre_of(model, train, 2.0, 0.5), rows.mean(0), atol=1e-6)
+
+
+def test_12_support_counts_the_ratings_that_train():
+    movies = torch.tensor([0, 0, 0, 1, 2, 2])
+    page, folds = definitions("12"), [torch.tensor([0, 3]), torch.tensor([1, 4, 5]), torch.tensor([2])]
+    assert page.support(movies, folds).tolist() == [2, 2, 2, 0, 0, 0]
+    named = page.classes(torch.tensor([0, 1, 2, 3, 50]), [0, 1, 3, 9])
+    assert [(name, rows.tolist().index(True), int(rows.sum())) for name, rows in named] == [
+        ("0", 0, 1), ("1–2", 1, 2), ("3–8", 3, 1), ("9 and more", 4, 1)
+    ]  # fmt: skip
+
+
+def test_12_the_mean_stands_in_for_unseen_movies_alone():
+    results = {"global mean": {"predicted": torch.full((4,), 3.5)}, "one": {"predicted": torch.arange(4.0)}}
+    page = definitions("12", results=results, of_movie=torch.tensor([1, 0, 7, 0]))
+    assert page.mean_for_unseen("one")["predicted"].tolist() == [0, 3.5, 2, 3.5]
+
+
+def test_12_a_hit_is_a_place_among_the_ten_best_unknown_movies():
+    page, rng = definitions("12"), np.random.default_rng(0)
+    for _ in range(30):
+        known = torch.from_numpy(rng.random((3, 16)) < 0.2)
+        scores = torch.from_numpy(rng.integers(0, 5, (3, 16)))  # many ties
+        users = torch.tensor([0, 2, 2])
+        movies = torch.tensor([rng.choice(np.flatnonzero(~known[u].numpy())) for u in users])
+        expected = []
+        for user, movie in zip(users.tolist(), movies.tolist(), strict=True):
+            asked = [m for m in range(16) if not known[user, m]]
+            orders = [sorted(asked, key=lambda m: (-scores[user, m], drawn[m])) for drawn in rng.random((400, 16))]
+            expected.append(np.mean([movie in order[:10] for order in orders]))
+        assert np.allclose(page.hits_at_ten(scores, known, users, movies), expected, atol=0.1)
+
+
+def test_12_favourites_are_ranked_by_models_of_the_other_folds():
+    page, judged = random_page(n=50, als_sweeps=1), []
+    page.features = lambda train, *_: torch.zeros(9, 1)
+    page.hits_at_ten = lambda scores, known, users, movies: judged.append((known, users, movies)) or users * 0.0
+    folds = list(torch.randperm(50).chunk(5))
+    rich = {"d": 1, "lam": 1.0, "weight": 1.0}
+    found = page.ranked_favourites(page.table, folds, 2, {}, {"d": 1, "lam": 1.0}, rich, [1.0, 1.0])
+    liked = [fold[page.stars[fold] >= 4] for fold in folds[:2]]
+    for name, chances in found.items():
+        assert torch.equal((~chances.isnan()).nonzero()[:, 0], torch.cat(liked).sort().values), name
+    for k, rows in enumerate(liked):
+        for known, users, movies in judged[5 * k : 5 * k + 5]:
+            train = torch.cat([fold for j, fold in enumerate(folds) if j != k])
+            assert torch.equal(users, page.users[rows])
+            assert torch.equal(movies, page.movies[rows])
+            assert known.sum() == len(train)
+            assert known[page.users[train], page.movies[train]].all()
 
 
 def test_12_the_network_answers_from_half_a_star_to_five_and_a_half():
@@ -465,19 +566,23 @@ def test_12_the_late_ratings_are_predicted_from_the_early_ones_with_settings_cho
         return test["stars"]
 
     page.by_mean = page.by_biases = page.by_als = page.by_als_features = method
-    page.one_split(page.table, late.long(), inner.long(), {}, [{"d": 1}], [{"d": 2}])
+    found = page.one_split(page.table, late.long(), inner.long(), {}, [{"d": 1}], [{"d": 2}])
     choosing, final = (list(range(32)), list(range(32, 40))), (list(range(40)), list(range(40, 50)))
-    assert calls == [choosing] * 4 + [final] * 4
+    assert len(found) == 5
+    assert {tuple(map(tuple, call)) for call in calls} == {tuple(map(tuple, each)) for each in (choosing, final)}
+    assert calls.count(final) == 5, "each method predicts the late ratings once"
+    assert calls.count(choosing) == 2 + 1 + 2, "two penalties of the biases, and each grid"
 
 
 def test_12_folding_in_many_users_is_folding_in_each():
     page = random_page(seed=0)
     model = page.fit_als(page.table, 3, 2.0, 0.7, 3)
     given, later = (page.take(page.table, rows) for rows in (slice(None, None, 2), slice(1, None, 2)))
-    found = page.fold_in_all(model, given, later, 2.0, 0.7)
+    centre = torch.randn(4)
+    found = page.fold_in_all(model, given, later, 2.0, 0.7, centre)
     for user in range(7):
         mine = given["users"] == user
-        alone = page.fold_in(model, given["movies"][mine], given["stars"][mine], 2.0, 0.7)
+        alone = page.fold_in(model, given["movies"][mine], given["stars"][mine], 2.0, 0.7, centre)
         asked = later["users"] == user
         assert torch.allclose(found[asked], alone[later["movies"][asked]], atol=1e-4)
 
@@ -489,7 +594,7 @@ def test_12_new_users_are_new_to_the_models_and_give_their_first_ratings():
     page.fold_in_all = lambda model, given, later, *_: judged.append((given, later)) or later["stars"]
     place = page.place_in_order(torch.arange(50))
     fold = torch.tensor([1, 4])
-    found = page.held_out_users(page.table, {"first": place}, {}, [fold], {}, {}, [0, 2])
+    found = page.held_out_users(page.table, {"first": place}, {}, [fold], {}, 1.0, [0, 2])
     new = torch.isin(page.users, fold)
     assert torch.equal(trained[0]["row"], torch.arange(50)[~new])
     for count, (given, later) in zip((0, 2), judged, strict=True):
@@ -502,7 +607,13 @@ def test_12_what_is_rated_already_is_not_recommended():
     titles = [f"{i}" for i in range(20)]
     ratings = SimpleNamespace(titles=titles, find=titles.index)
     page = definitions(
-        "12", ratings=ratings, frequent=torch.arange(3, 20), final=None, usual_bias=1, usual_rich={"lam": 1}
+        "12",
+        ratings=ratings,
+        frequent=torch.arange(3, 20),
+        final=None,
+        middle=None,
+        usual_bias=1,
+        usual_rich={"lam": 1},
     )
     page.fold_in = lambda model, movies, stars, *_: torch.arange(20.0)
     found = page.recommend({"19": 5, "17": 1}, count=3)

@@ -142,7 +142,7 @@ def rendered(folder, slug, ran):
 
 LESS = {
     "11_movie_embeddings": {"replay_movies": 300, "timed_movies": 200, "sweeps": 2},
-    "12_collaborative_filtering": {"num_points": 5, "autograd_ratings": 1_000, "als_factors": [4, 8], "als_sweeps": 2},
+    "12_collaborative_filtering": {"num_points": 5, "autograd_ratings": 1_000, "als_factors": [4], "als_sweeps": 2},
 }
 
 
