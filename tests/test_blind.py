@@ -114,7 +114,7 @@ PAGES = {
         measured={"hit_rate_at_10": HIT, "hit_rate_latest_at_10": HIT}
         | {f"hit_rate_{protocol}{strategy}": HIT for protocol in ("", "latest_") for strategy in STRATEGIES.split()}
         | {f"hit_rate_at_cost_zero_gamma_{gamma}": HIT for gamma in ("1", "1_5", "2")},
-        texts="hit-table compare-said claim-random claim-lead-shrinks claim-likes-help by-popularity-said claim-rare "
+        texts="hit-table compare-said claim-random claim-lead-shrinks claim-likes-help by-popularity-said "
         "zero-hit-said claim-one-cost ease-said claim-constraint claim-regression results-table answer",
         results="hit?rates,*/hits hit?rates,*/likes/* at?cost?zero* earliest*",
     ),
