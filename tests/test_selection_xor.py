@@ -1,5 +1,7 @@
 """Code of page 02 that trains, counts and measures, against loops, torch and cases that can be counted by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -95,6 +97,50 @@ def test_02_the_drift_study_does_what_its_names_say(page, nets):
     after = [page.descend(*nets, POINTS, LABELS, *way)[0] for way in expected.values()]
     after.append(page.train_many(*nets, POINTS, LABELS, 4, 0.1)[0])
     assert all(np.allclose(a, b, atol=1e-12) for a, b in zip(calls, after, strict=True))
+
+
+def test_02_orders_are_gone_through_epoch_by_epoch(page, nets):
+    orders = [[0, 3, 1, 2], [2, 1, 0, 3]]
+    after = page.train_in_order(*nets, POINTS, LABELS, 3, 0.3, orders, 0)
+    turns = [[i] for i in orders[0] + orders[1] + orders[0]]
+    for i in range(5):
+        assert np.allclose(flat(*after, i), stepped(flat(*nets, i), turns, 0.3), atol=1e-12)
+
+
+def test_02_without_an_order_each_network_draws_its_own(page, nets):
+    many = [np.repeat(part[..., :1], 400, axis=-1) for part in nets]
+    after = page.train_in_order(*many, POINTS, LABELS, 1, 0.3, None, 0)
+    every = [stepped(flat(*nets, 0), [[i] for i in turns], 0.3) for turns in itertools.permutations(range(4))]
+    taken = [int(np.abs(np.array(every) - flat(*after, i)).max(axis=1).argmin()) for i in range(400)]
+    assert all(np.allclose(flat(*after, i), every[taken[i]], atol=1e-12) for i in range(400))
+    assert set(taken) == set(range(24)), "every one of the 24 orders occurs in 400 draws"
+
+
+def test_02_the_parts_of_the_drift_add_up_and_each_moves_what_it_can(page, nets):
+    x, only = POINTS[2], np.eye(3)[:, :, None]
+    parts = [page.drift_parts(*nets, x, 0.0, one) for one in only]
+    for k, whole in enumerate(page.drift_many(*nets, x, 0.0)):
+        assert np.allclose(sum(part[k] for part in parts), whole, atol=1e-14)
+    assert not parts[1][1].any(), "no output weight stands in ‖h̃‖²"
+    assert not parts[2][0].any(), "no hidden weight stands in Σv²"
+
+
+def test_02_equal_time_takes_more_epochs_at_smaller_rates_and_parts_get_equal_starts(page):
+    orders = {"one": [[3, 0, 1, 2]], "random": None}
+    found = page.study_orders([0.5, 0.25], orders, 3.0, 40, POINTS, LABELS, 7)
+    start = page.draw_starts("rand", 40, 2, 7)
+    for rate, passes in ((0.5, 6), (0.25, 12)):
+        for name, order in orders.items():
+            after = page.train_in_order(*start, POINTS, LABELS, passes, rate, order, 7)
+            assert np.array_equal(found[f"{name} {rate:g}"], page.fates(*after, POINTS, LABELS))
+    by_part = page.study_parts(0.5, 0.2, 3.0, *start, POINTS, LABELS)
+    for part, one in enumerate(np.eye(3)[:, :, None]):
+        W, v = start
+        for _ in range(30):
+            pulls = [page.drift_parts(W, v, x, y, one) for x, y in zip(POINTS, LABELS, strict=True)]
+            to = page.train_batch(W, v, POINTS, LABELS, 1, 0.1)
+            W, v = (a - 0.1 * 0.5 * sum(pull[k] for pull in pulls) for k, a in enumerate(to))
+        assert np.array_equal(by_part[part], page.fates(W, v, POINTS, LABELS))
 
 
 def test_02_fates_are_looked_at_when_the_time_has_come(page):
