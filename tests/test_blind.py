@@ -95,16 +95,16 @@ PAGES = {
         values={"validation_size": 500, "iterations": 10, "long_iterations": 20, "descent_steps": 20, "looks": 4},
         load=(mnist, other_labels),
         measured={f"replay_test_accuracy_lr_{rate}": GUESS for rate in ("1e-05", "0.0001", "0.001", "0.1", "1", "3")}
-        | {f"schedule_{plan}_test_accuracy": GUESS for plan in ("3_to_0", "1_to_0", "0_to_3", "1.5")}
+        | {f"schedule_{plan}_test_accuracy": GUESS for plan in "3_to_0 1_to_0 0_to_3 1.5 0_to_3_to_0".split()}
         | {f"test_accuracy{which}": GUESS for which in ("", "_without_penalty", "_stopped_early")}
         | {"calibration_error": (0.5, 1.0), "calibration_error_without_penalty": (0.5, 1.0)}
         | {"nearest_mean_accuracy": GUESS}
         | dict.fromkeys("upright_gain penalty_gain schedule_minus_optimum".split(), (-0.05, 0.05))
         | {f"{each}": PARITY_GUESS for each in ("replay_parity_accuracy", "parity_accuracy_direct")}
-        | {"parity_accuracy_from_digits": PARITY_GUESS},
+        | {f"parity_accuracy_{way}": PARITY_GUESS for way in ("from_digits", "ten_outputs")},
         texts="task-1-said claim-replay claim-speed task-2-said claim-slant task-3-said claim-optimum path-said "
-        "claim-stopping claim-penalty schedule-table claim-equal claim-parity mistake-parity-shown answer "
-        "table-results mistake-underfit-said claim-halves mistake-underfit-settled mistake-range-said "
+        "claim-stopping claim-penalty schedule-table claim-equal claim-parity claim-ten-outputs mistake-parity-shown "
+        "answer table-results mistake-underfit-said claim-halves mistake-underfit-settled mistake-range-said "
         "calibration-said templates",
         results="rates/*/rows/*/2 parity/*/rows/*/2 schedules/*/rows/*/2 sheared/*/*/rows/*/2",
     ),

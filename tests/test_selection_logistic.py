@@ -270,3 +270,59 @@ def test_04_going_on_begins_where_the_quarter_before_ended():
     page.lbfgs = lambda X, y, V, penalty, iterations, T: penalties.append(penalty) or V + iterations
     assert page.go_on(None, None, torch.zeros(1), 40)["V"].tolist() == [[10], [20], [30], [40]]
     assert set(penalties) == {0.0}
+
+
+def test_04_the_ladder_in_the_pixels_reaches_the_optima_of_large_penalties():
+    page = definitions("04")
+    X, y = small_problem(classes=10)
+    for V, penalty in zip(page.plain_ladder(X, y, [0.3, 0.1], 60)["V"], [0.3, 0.1], strict=True):
+        w = V.clone().requires_grad_()
+        loss = functional.cross_entropy(X.double() @ w[:, :-1].T + w[:, -1], y) + penalty / 2 * w[:, :-1].square().sum()
+        assert torch.autograd.grad(loss, w)[0].abs().max() < 1e-4
+
+
+def test_04_borders_are_compared_where_rate_times_steps_is_equal():
+    page = definitions("04")
+    page.descend = lambda X, y, rate, steps, looks: [[steps * k / looks, 0.0, rate] for k in range(looks + 1)]
+    slow, fast = page.at_equal_progress(None, None, [0.5, 2.0], 80, 4)
+    assert slow[:, 0].tolist() == [0, 40, 80, 120, 160]
+    assert fast[:, 0].tolist() == [0, 10, 20, 30, 40]
+    rows = torch.tensor([[0.0, 9, 2], [10, 9, 1], [20, 9, 0.5]])
+    assert page.border_after(rows, 3.0, 30.0) == pytest.approx(2)
+    assert page.border_after(rows, 3.0, 45.0) == pytest.approx(3)
+
+
+def by_torch(X, y, rates, seed, first_weights, of_batch):
+    """W.T and b after one epoch of torch's SGD, with a rate for each step and a loss of scores and answers."""
+    W, b = first_weights(10, generator := torch.Generator().manual_seed(seed))
+    layer = torch.nn.Linear(784, 10)
+    layer.load_state_dict({"weight": W.T, "bias": b})
+    for rate, rows in zip(rates, torch.randperm(len(X), generator=generator).split(100), strict=True):
+        optimizer = torch.optim.SGD(layer.parameters(), lr=rate)
+        optimizer.zero_grad()
+        of_batch(layer(X[rows]), y[rows]).backward()
+        optimizer.step()
+    return layer.weight.detach().T, layer.bias.detach(), of_batch(layer(X), y).item()
+
+
+def test_04_every_step_has_the_rate_that_was_given_for_it():
+    page, X, y = definitions("04"), torch.rand(250, 784) / 9, torch.randint(10, (250,))
+    (found,) = page.with_rates(X, y, [0.0, 3.0, 1.0], [5], 1)
+    W, b, loss = by_torch(X, y, [0.0, 3.0, 1.0], 5, page.first_weights, functional.cross_entropy)
+    assert torch.allclose(found["W"], W, atol=1e-5)
+    assert torch.allclose(found["b"], b, atol=1e-5)
+    assert found["loss"] == pytest.approx(loss, abs=1e-5)
+
+
+def test_04_ten_outputs_learn_the_sums_from_even_and_odd_alone():
+    page, X, odd = definitions("04"), torch.rand(250, 784) / 9, torch.randint(2, (250,))
+
+    def surprise(Z, odd):
+        P = torch.softmax(Z, 1)
+        even = P[:, [0, 2, 4, 6, 8]].sum(1)
+        return -torch.where(odd == 0, even, 1 - even).log().mean()
+
+    (found,) = page.parity_of_ten(X, odd, [5], 1)
+    W, b, _ = by_torch(X, odd, [1.0, 0.5, 0.0], 5, page.first_weights, surprise)
+    assert torch.allclose(found["W"], W, atol=1e-5)
+    assert torch.allclose(found["b"], b, atol=1e-5)
