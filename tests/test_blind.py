@@ -87,7 +87,7 @@ PAGES = {
         | dict.fromkeys("first_layer_gain long_steps_gain".split()),
         texts="replay-said claim-replay claim-twin rates-table rates-said cause-said rate-said claim-swap "
         "claim-long claim-parts claim-short test-said claim-shifts answer table mistake-gradient-said "
-        "mistake-one-number-said mistake-means-said mistake-order-said mistake-list-said",
+        "mistake-one-number-said mistake-means-said mistake-order-said",
         results="*/test_loss/* */test_accuracy/* torch.nn/test_* start*/accuracy/* *steps/accuracy/* "
         "*raised/accuracy/* map*/accuracy/*",
     ),
