@@ -160,16 +160,12 @@ def looked_at(slug, values, known, folder):
             assert len(set(lengths)) == 1, table
     shown = {part for cell in page.find_all("td") for part in re.split(r" · |; (?=\S)", cell.get_text())}
     assert len(shown & known) >= 20
-    return page, claims
 
 
 @pytest.mark.parametrize("slug", LESS)
 def test_a_page_shows_what_titles_say_and_does_nothing_of_it(slug, data_root, tmp_path):
     known = hostile(data_root, movielens.load("standin"))
-    page, claims = looked_at(slug, LESS[slug], known, tmp_path)
-    if slug.startswith("11"):  # in the claim's evidence, which goes to another page as well
-        near = "Toy Story (1995); Toy | Story; Toy <b>Story; $Toy$ $Story; **Toy** Story"
-        assert all(f"the nearest titles: {near}”" in article.get_text() for article in (page, claims))
+    looked_at(slug, LESS[slug], known, tmp_path)
 
 
 @pytest.mark.real_data
