@@ -159,7 +159,7 @@ def looked_at(slug, values, known, folder):
             lengths = [sum(int(cell.get("colspan", 1)) for cell in row.find_all(["th", "td"])) for row in table("tr")]
             assert len(set(lengths)) == 1, table
     shown = {part for cell in page.find_all("td") for part in re.split(r" · |; (?=\S)", cell.get_text())}
-    assert len(shown & known) >= 20
+    assert len(shown & known) >= 15  # the shortened pages show 17 titles and more in tables
 
 
 @pytest.mark.parametrize("slug", LESS)
