@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import re
 import shutil
 import warnings
 
