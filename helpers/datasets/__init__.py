@@ -13,7 +13,7 @@ from helpers.datasets.records import Images, Ratings
 
 __all__ = ["NAMES", "Images", "Ratings", "find"]
 
-NAMES = ("mnist", "movielens")
+NAMES = ("mnist", "movielens", "cifar10")
 
 
 def find(name: str) -> ModuleType:
