@@ -1,4 +1,4 @@
-"""helpers.reach on a package made for it, on the course's own code, and against what Python itself loads."""
+"""helpers.tracing.reach on a package made for it, on the course's own code, and against what Python itself loads."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 from helpers import datasets, fingerprint
-from helpers.reach import missing, reached
+from helpers.tracing.reach import missing, reached
 
 FILES = {
     "__init__": "",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import nbformat
 
-from helpers import fingerprint, reach
+from helpers import fingerprint, tracing
 from helpers.formulas.displays import labelled
 from helpers.formulas.tokens import statement
 from helpers.press.sources import Refused, Repository, Source, outputs, read, record
@@ -33,7 +33,7 @@ def stamp(source: Source, values: dict) -> dict:
     """What a run of `source` with the parameters `values` is made from; taken before it, because files change."""
     code = [*_code(source.notebook).values()]
     digest = fingerprint.digest(json.dumps([code, values], sort_keys=True))
-    return {"parameters": values, "source": digest, "modules": reach.reached("\n".join(code))}
+    return {"parameters": values, "source": digest, "modules": tracing.reached("\n".join(code))}
 
 
 def _code(notebook: nbformat.NotebookNode) -> dict[str, str]:
@@ -187,7 +187,7 @@ def status(repository: Repository, slug: str) -> Status:
         return Status(slug, "–", "–", "–", [str(fault)], [])
     code, saved = _code(source.notebook).values(), outputs(slug, source.notebook)
     reasons = [saved] * bool(saved)
-    reasons += [f"its code takes {name}, which is not there" for name in reach.missing("\n".join(code))]
+    reasons += [f"its code takes {name}, which is not there" for name in tracing.missing("\n".join(code))]
     reasons += stale(source, page) or [f"{change} (sync cures it)" for change in text_changes(source, page)]
     modules, then = stamp(source, {})["modules"], made_from["modules"]
     changed = [name for name in sorted({*modules, *then}) if modules.get(name) != then.get(name)]
