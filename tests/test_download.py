@@ -254,6 +254,8 @@ def test_without_a_checksum_nothing_is_fetched(server, tmp_path):
     with pytest.raises(ValueError, match="needs its SHA-256 or its MD5"):
         store.download("digits", [server.url("good", "digits.bin")], tmp_path / "digits.bin")
     assert server.asked == []
+    target = store.download("digits", [server.url("good", "digits.bin")], tmp_path / "digits.bin", unpacked=True)
+    assert target.read_bytes() == BODY  # for an archive whose content is checked once it is unpacked
 
 
 KILLED = """

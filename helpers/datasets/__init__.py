@@ -9,11 +9,11 @@ import difflib
 import importlib
 from types import ModuleType
 
-from helpers.datasets.records import Images, Ratings
+from helpers.datasets.records import Groceries, Images, Pairs, Ratings
 
-__all__ = ["NAMES", "Images", "Ratings", "find"]
+__all__ = ["NAMES", "Groceries", "Images", "Pairs", "Ratings", "find"]
 
-NAMES = ("mnist", "movielens", "cifar10")
+NAMES = ("mnist", "movielens", "cifar10", "grocery", "shoes")
 
 
 def find(name: str) -> ModuleType:

@@ -31,21 +31,23 @@ def download(
     sha256="",
     md5="",
     size: int | None = None,
+    unpacked=False,
     timeout=30.0,
     least_rate=10_000.0,
 ) -> Path:
     """Fetch one file from the first of `urls` that gives it whole, and return `target`.
 
-    sha256, md5: at least one, hexadecimal.  size: bytes, else `MOST`; a mirror that gives more is left.  timeout:
-    seconds without an answer or a byte.  least_rate: bytes a second; a mirror is left once it has taken, in all,
-    `GRACE` + timeout + what has come / least_rate seconds.  A `target` that is right already is left alone; a half
-    file never bears that name.  Two processes must not fetch the same target at once: call it inside `install`.
+    sha256, md5: at least one, hexadecimal; unless `unpacked`: the caller checks what the archive holds, and deletes it
+    where that is wrong.  size: bytes, else `MOST`; a mirror that gives more is left.  timeout: seconds without an
+    answer or a byte.  least_rate: bytes a second; a mirror is left once it has taken, in all, `GRACE` + timeout + what
+    has come / least_rate seconds.  A `target` that is right already is left alone; a half file never bears that name.
+    Two processes must not fetch the same target at once: call it inside `install`.
     Raises DownloadFailed with each mirror's reason, CannotWrite.
     """
     from requests.exceptions import RequestException  # here: notebooks that fetch nothing need not load it
 
     digests = {algorithm: digest for algorithm, digest in (("sha256", sha256), ("md5", md5)) if digest}
-    if not digests:
+    if not (digests or unpacked):
         raise ValueError(f"{name}: a download needs its SHA-256 or its MD5")
     failures: list[str] = []
     partial = target.with_name(target.name + ".partial")

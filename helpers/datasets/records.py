@@ -43,6 +43,55 @@ class Images:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Groceries(Images):
+    """Photographs in three parts, each with a coarse label, as `Images` has it, and a fine one.
+
+    train_fine, val_fine, test_fine: (n,) int64, indices into `fine_names`; coarse_of: (fine classes,) int64.
+    """
+
+    val_images: Tensor
+    val_labels: Tensor
+    train_fine: Tensor
+    val_fine: Tensor
+    test_fine: Tensor
+    fine_names: tuple[str, ...]
+    coarse_of: Tensor
+
+    def describe(self) -> str:
+        """As `Images` does, with the validation pictures and the classes."""
+        classes = f"{len(self.val_images):,} for validation; {len(self.class_names)} coarse and {len(self.fine_names)}"
+        return f"{super().describe()}, {classes} fine classes"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Pairs:
+    """Shoes of people, three pairs each, in memory.
+
+    train, test_w, test_m: (people, 3, 2, 3, height, width) uint8: pair, side (0 left, 1 right), channel, row, column.
+    people: the numbers in the files' names, a tuple for each of the three.  left_out: who lacks a picture, and which.
+    name, origin, fingerprint: as `Images` has them.
+    """
+
+    train: Tensor
+    test_w: Tensor
+    test_m: Tensor
+    people: tuple[tuple[int, ...], ...]
+    name: str
+    origin: str
+    fingerprint: str
+    left_out: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """One line: "shoes: stand-in, 30 + 10 + 10 people (train, test_w, test_m) of 3 pairs, 3 × 224 × 224"."""
+        counts = " + ".join(str(len(part)) for part in (self.train, self.test_w, self.test_m))
+        shape = " × ".join(str(side) for side in self.train.shape[3:])
+        note = f" (left out: {'; '.join(self.left_out)})" if self.left_out else ""
+        return f"{self.name}: {self.origin}, {counts} people (train, test_w, test_m) of 3 pairs, {shape}{note}"
+
+    __repr__ = Images.__repr__
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Ratings:
     """Who rated what, when and how, in memory; users and movies counted from 0.
 

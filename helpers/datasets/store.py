@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from helpers.datasets.archives import unpack
 from helpers.datasets.downloads import checksum, download
 from helpers.datasets.faults import (
+    FETCH,
     MEND,
     BrokenData,
     CannotWrite,
@@ -29,9 +30,9 @@ from helpers.datasets.faults import (
     writing,
 )
 
-__all__ = ["CHOICES", "MEND", "BrokenData", "CannotWrite", "DownloadFailed", "MissingData", "StoreError"]
-__all__ += ["beside", "broken", "checksum", "choose", "download", "install", "missing", "readable", "require"]
-__all__ += ["root", "unpack"]
+__all__ = ["CHOICES", "FETCH", "MEND", "BrokenData", "CannotWrite", "DownloadFailed", "MissingData"]
+__all__ += ["beside", "broken", "checksum", "choose", "download", "install", "missing", "oddity", "readable"]
+__all__ += ["StoreError", "require", "root", "unpack"]
 CHOICES = ("auto", "real", "standin")
 
 

@@ -19,7 +19,7 @@ def rows(path: Path, header: str) -> Iterator[tuple[int, list[str]]]:
     Blank lines at the end are no fault.  Raises BrokenData, with the line, for what is no such table, NUL bytes too.
     """
     names, count, blank = header.split(","), -1, 0
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)
     try:
         for row in reader:
             where = reader.line_num
@@ -53,7 +53,8 @@ def plain(text: str) -> str:
     return UNSEEN.sub(" ", text).strip() if UNSEEN.search(text) else text
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The UTF-8 text of a file, without a BOM.  Raises BrokenData, with the line, for what is none or holds NUL."""
     try:
         if (size := path.stat().st_size) > LARGEST:
             raise broken(path, f"has {size:,} bytes, more than the {LARGEST:,} of the largest table")
