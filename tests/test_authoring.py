@@ -99,11 +99,11 @@ def test_a_new_notebook_is_run_published_and_rendered(toy, monkeypatch):
     ("arguments", "why"),
     [
         (("13_other", "--title", "x"), "the number 13 is 13_toy's"),
-        (("05_other", "--title", "x"), "the number 05 is 05_cifar_convnets's"),
+        (("12_other", "--title", "x"), "the number 12 is 12_collaborative_filtering's"),
         (("toy", "--title", "x"), "'toy' is no name of a notebook"),
         (("14_../x", "--title", "x"), "is no name of a notebook"),
         (("14_toy",), "give it a title"),
-        (("05_cifar_convnets", "--title", "x"), 'give it a title: --title "Pooling, padding, batch size"'),
+        (("10_training_craft", "--title", "x"), 'give it a title: --title "Learning rates, schedules'),
     ],
 )
 def test_what_new_refuses(toy, monkeypatch, arguments, why):
@@ -185,6 +185,20 @@ def test_status_calls_a_page_stale_whose_import_is_broken_and_says_why(root, mon
     assert result.exit_code == 1
     assert f"{SLUG}  " in result.output
     assert "its code takes helpers.run.start, which is not there" in result.output
+
+
+def test_status_calls_a_page_stale_whose_helpers_or_code_are_no_python(root, monkeypatch):
+    package = shutil.copytree(ROOT / "helpers", root.parent / "helpers")
+    with monkeypatch.context() as context:
+        context.setattr("helpers.fingerprint.PACKAGE", package)
+        (package / "numbers.py").write_text("def number(x:\n", encoding="utf-8")
+        result = press("status")
+    assert result.exit_code == 1
+    assert re.search(rf"^{SLUG} .*STALE\n +numbers.py is no Python: .* in 'def number\(x:'$", result.output, re.M)
+    edit(root, lambda source, cells: cells["picture"].update(source="label = = 1"))
+    result = press("status")
+    assert result.exit_code == 1
+    assert "its code is no Python: invalid syntax in 'label = = 1'" in result.output
 
 
 # ------------------------------------------------------------------------------------------------ publish --to

@@ -13,7 +13,7 @@ import torch
 from blind import Page
 from conftest import ROOT
 
-from helpers.datasets import mnist
+from helpers.datasets import cifar10, mnist
 from helpers.press.sources import Repository
 
 
@@ -108,6 +108,22 @@ PAGES = {
         "calibration-said templates",
         results="rates/*/rows/*/2 parity/*/rows/*/2 schedules/*/rows/*/2 sheared/*/*/rows/*/2",
     ),
+    "05_cifar_convnets": Page(
+        values={"train_size": 600},
+        load=(cifar10, other_labels),
+        measured=dict.fromkeys((f"replay_{name}_batch_{size}" for name in "ABC" for size in (10, 25, 50)), GUESS)
+        | dict.fromkeys(
+            "A_batch_50_scaled_rate A_batch_10_slow nearest_neighbour_accuracy A_3_epochs_best A_3_epochs_plain "
+            "small_net_accuracy small_net_plain".split(),
+            GUESS,
+        )
+        | {f"batch_gap_{how}": (-0.05, 0.05) for how in ("same_rate", "scaled_rate", "equal_updates", "long")}
+        | {"animal_errors_as_animals": (0.4, 0.7), "grouping_p": None},
+        texts="replay-table claim-replay claim-models claim-padding batch-table claim-scaled claim-control claim-updates "
+        "errors-said animals-said claim-animals nearest-said short-said final-said claim-small answer table "
+        "mistake-smaller-said mistake-seed-said mistake-test-said mistake-animals-said mistake-thousand-said",
+        results="replay*/test/* A,?batch*/test/*",
+    ),
     "11_movie_embeddings": Page(
         values={"replay_movies": 80, "timed_movies": 200},
         names={"hide_one": other_likes},
@@ -171,7 +187,7 @@ def test_every_page_with_data_has_a_blind_test():
 
 TOY = """
 import torch
-from helpers.datasets import mnist
+from helpers.datasets import cifar10, mnist
 from helpers.run import start
 run = start("toy", seed=0, data=data)
 digits = run.use(mnist.load(data))

@@ -49,8 +49,7 @@ def download(
     digests = {algorithm: digest for algorithm, digest in (("sha256", sha256), ("md5", md5)) if digest}
     if not (digests or unpacked):
         raise ValueError(f"{name}: a download needs its SHA-256 or its MD5")
-    failures: list[str] = []
-    partial = target.with_name(target.name + ".partial")
+    failures, partial = [], target.with_name(target.name + ".partial")
     with writing(name, target.parent):
         for path in (target, partial):
             if path.is_dir():

@@ -183,11 +183,11 @@ def status(repository: Repository, slug: str) -> Status:
         if not target.exists():
             raise Refused("not published: run publish")
         source, (page, found, made_from) = repository.source(slug), load(target)
+        missing = tracing.missing("\n".join(_code(source.notebook).values()))
     except ValueError as fault:
         return Status(slug, "–", "–", "–", [str(fault)], [])
-    code, saved = _code(source.notebook).values(), outputs(slug, source.notebook)
-    reasons = [saved] * bool(saved)
-    reasons += [f"its code takes {name}, which is not there" for name in tracing.missing("\n".join(code))]
+    reasons = [saved] if (saved := outputs(slug, source.notebook)) else []
+    reasons += [f"its code takes {name}, which is not there" for name in missing]
     reasons += stale(source, page) or [f"{change} (sync cures it)" for change in text_changes(source, page)]
     modules, then = stamp(source, {})["modules"], made_from["modules"]
     changed = [name for name in sorted({*modules, *then}) if modules.get(name) != then.get(name)]

@@ -23,7 +23,10 @@ def reached(source: str) -> dict[str, str]:
 
 
 def missing(source: str) -> list[str]:
-    """The dotted names that `source`, or what it reaches, takes from `helpers` and that are not there."""
+    """The dotted names that `source`, or what it reaches, takes from `helpers` and that are not there.
+
+    Raises ValueError where `source`, or a module that it reaches, is no Python.
+    """
     return sorted(_Walk(source).missing)
 
 
@@ -58,7 +61,15 @@ class _Code:
         self.used = {chain.partition(".")[0] for statement in self.body for chain in statement.uses}
 
 
-_parsed = functools.lru_cache(maxsize=100)(_Code)
+_kept = functools.lru_cache(maxsize=100)(_Code)
+
+
+def _parsed(text: str, package: str, where: str) -> _Code:
+    try:
+        return _kept(text, package)
+    except SyntaxError as fault:
+        line = text.splitlines()[(fault.lineno or 1) - 1 :][:1]
+        raise ValueError(f"{where} is no Python: {fault.msg} in {''.join(line).strip()!r}") from None
 
 
 class _Reached:
@@ -82,7 +93,7 @@ class _Walk:
         self.files: dict[str, _Reached] = {}
         self.missing: set[str] = set()
         self.seen: set[tuple[_Reached, str]] = set()
-        root = _Reached(_parsed(source, ""))
+        root = _Reached(_parsed(source, "", "its code"))
         for statement in root.code.body:
             self.follow(root, statement)
         for bound, _, loaded in root.code.imports:
@@ -107,7 +118,7 @@ class _Walk:
         self.find(module.rpartition(".")[0])
         path = fingerprint.file_of(module)
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-        file = self.files[module] = _Reached(_parsed(path.read_text(encoding="utf-8"), package))
+        file = self.files[module] = _Reached(_parsed(path.read_text(encoding="utf-8"), package, path.name))
         for _, _, loaded in file.code.imports:
             self.find(loaded)
         self.take(file, "")
