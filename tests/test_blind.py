@@ -141,8 +141,7 @@ PAGES = {
         | dict.fromkeys("replay_test_accuracy_m replay_test_accuracy_w".split(), (0.3, 0.7))
         | dict.fromkeys("stacked_gain rows_gain shifted_gain control_gain".split(), (-0.15, 0.15)),
         texts="grid-said layouts-said layouts-verdict test-said twin-said roc-said standin-said answer table-results "
-        "mistake-rates-said mistake-checkpoint-said mistake-memory-said",
-        results="seconds/seconds/*",
+        "mistake-rates-said mistake-checkpoint-said",
     ),
     "11_movie_embeddings": Page(
         values={"replay_movies": 80, "timed_movies": 200},
