@@ -75,7 +75,8 @@ def test_right_answers_are_counted_by_kind_and_person(page):
     assert different.tolist() == [[1, 2, 3, 5, 6, 7]]
     assert page.by_person(S) == pytest.approx([((2 / 3 + 5 / 6) / 2 + 1) / 2, 0.5])
     assert page.as_homework(S[0]) == (2 + 3, 2 + 0, 12)  # (1, 2) of the first is wrong, (2, 3) and (3, 1) are right
-    assert page.as_homework(torch.tensor([[[-1.0, 1, -1], [1, -1, 1], [-1, 1, -1]]])) == (0, 1, 6)
+    assert page.as_homework(torch.tensor([[[-1.0, 1, -1], [-1, -1, 1], [1, -1, -1]]])) == (0, 0, 6)
+    assert page.as_homework(torch.tensor([[[-1.0, -1, 1], [1, -1, -1], [-1, 1, -1]]])) == (0, 3, 6)
 
 
 @pytest.mark.parametrize("way", ["cross_validated", "twins_left_out"])
@@ -163,28 +164,27 @@ def test_training_stops_once_both_kinds_are_right(page):
 
 
 @pytest.mark.parametrize("wrong", [6, 3])
-def test_a_step_of_the_shared_trunk_weighs_both_kinds_alike(page, wrong):
+def test_the_shared_trunk_is_trained_with_both_kinds_weighing_alike(page, wrong):
     P = people(5, 8).movedim(-1, 3)
     torch.manual_seed(2)
-    net = page.Twin()
+    net, generator = page.Twin(), torch.Generator().manual_seed(2)
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.01, weight_decay=0.05)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=1)
-    order = torch.randperm(5, generator=torch.Generator().manual_seed(2))[:12]
-    logits, losses = net(P[order]), []
-    for person in logits:
-        matching = [functional.softplus(-person[i, i]) for i in range(3)]
-        pairs = [(i, j) for i in range(3) for j in range(3) if i != j and (wrong == 6 or j == (i + 1) % 3)]
-        others = [functional.softplus(person[i, j]) for i, j in pairs]
-        losses.append((sum(matching) / len(matching) + sum(others) / len(others)) / 2)
-    optimizer.zero_grad()
-    (sum(losses) / 5).backward()
-    optimizer.step()
-    plan.step()
-    found = page.fit_twin(P, 1, 2, lr=0.01, change=False, wrong=wrong)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=6)
+    for _ in range(6):
+        losses = []
+        for person in net(P[torch.randperm(5, generator=generator)[:4]]):
+            matching = [functional.softplus(-person[i, i]) for i in range(3)]
+            pairs = [(i, j) for i in range(3) for j in range(3) if i != j and (wrong == 6 or j == (i + 1) % 3)]
+            others = [functional.softplus(person[i, j]) for i, j in pairs]
+            losses.append((sum(matching) / len(matching) + sum(others) / len(others)) / 2)
+        optimizer.zero_grad()
+        (sum(losses) / 4).backward()
+        optimizer.step()
+        plan.step()
+    found = page.fit_twin(P, 6, 2, lr=0.01, change=False, wrong=wrong, per_batch=4)
     assert not found.training
-    for name, value in net.state_dict().items():
-        if value.is_floating_point():
-            assert torch.allclose(found.state_dict()[name], value, atol=1e-4), name
+    with torch.inference_mode():
+        assert torch.allclose(found(P), net.eval()(P), atol=2e-3)
 
 
 def test_changed_people_keep_which_shoes_match(page):
