@@ -163,8 +163,16 @@ def test_training_stops_once_both_kinds_are_right(page):
     assert (rows[:-1, 2:].min(1).values < 0.9).all()
 
 
+@pytest.fixture
+def double():
+    """Adam divides by the size of a gradient: where that is 0 but for rounding, float32 walks at random."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("wrong", [6, 3])
-def test_the_shared_trunk_is_trained_with_both_kinds_weighing_alike(page, wrong):
+def test_the_shared_trunk_is_trained_with_both_kinds_weighing_alike(page, double, wrong):
     P = people(5, 8).movedim(-1, 3)
     torch.manual_seed(2)
     net, generator = page.Twin(), torch.Generator().manual_seed(2)
@@ -184,7 +192,7 @@ def test_the_shared_trunk_is_trained_with_both_kinds_weighing_alike(page, wrong)
     found = page.fit_twin(P, 6, 2, lr=0.01, change=False, wrong=wrong, per_batch=4)
     assert not found.training
     with torch.inference_mode():
-        assert torch.allclose(found(P), net.eval()(P), atol=2e-3)
+        assert torch.allclose(found(P), net.eval()(P), atol=1e-6)
 
 
 def test_changed_people_keep_which_shoes_match(page):
