@@ -1,4 +1,4 @@
-"""A part of an epoch of page 05's network on CIFAR-10: a DataLoader over PIL images against mixed precision on slices."""
+"""A part of an epoch of page 05's network on CIFAR-10: a DataLoader over PIL images against mixed precision."""
 
 import numpy as np
 import torch
