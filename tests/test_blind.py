@@ -118,7 +118,7 @@ PAGES = {
             GUESS,
         )
         | {f"batch_gap_{how}": (-0.05, 0.05) for how in ("same_rate", "scaled_rate", "equal_updates", "long")}
-        | {"animal_errors_as_animals": None, "grouping_p": None},
+        | {"animal_errors_as_animals": None, "grouping_p": None, "augmentation_gain_long": (-0.05, 0.05)},
         texts="replay-table claim-replay claim-models claim-padding batch-table claim-scaled claim-control "
         "claim-updates errors-said animals-said claim-animals nearest-said short-said final-said claim-small "
         "answer table mistake-smaller-said mistake-seed-said mistake-test-said mistake-animals-said "
