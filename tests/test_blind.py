@@ -120,7 +120,7 @@ PAGES = {
         results="rates/*/rows/*/2 parity/*/rows/*/2 schedules/*/rows/*/2 sheared/*/*/rows/*/2",
     ),
     "05_cifar_convnets": Page(
-        values={"train_size": 600},
+        values={"timed_images": 200},
         load=(cifar10, other_labels),
         measured=dict.fromkeys((f"replay_{name}_batch_{size}" for name in "ABC" for size in (10, 25, 50)), GUESS)
         | dict.fromkeys(
@@ -129,10 +129,11 @@ PAGES = {
             GUESS,
         )
         | {f"batch_gap_{how}": (-0.05, 0.05) for how in ("same_rate", "scaled_rate", "equal_updates", "long")}
-        | {"animal_errors_as_animals": (0.4, 0.7), "grouping_p": None},
-        texts="replay-table claim-replay claim-models claim-padding batch-table claim-scaled claim-control claim-updates "
-        "errors-said animals-said claim-animals nearest-said short-said final-said claim-small answer table "
-        "mistake-smaller-said mistake-seed-said mistake-test-said mistake-animals-said mistake-thousand-said",
+        | {"animal_errors_as_animals": None, "grouping_p": None, "augmentation_gain_long": (-0.05, 0.05)},
+        texts="replay-table claim-replay claim-models claim-padding batch-table claim-scaled claim-control "
+        "claim-updates errors-said animals-said claim-animals nearest-said short-said final-said claim-small "
+        "answer table mistake-smaller-said mistake-seed-said mistake-test-said mistake-animals-said "
+        "mistake-thousand-said",
         results="replay*/test/* A,?batch*/test/*",
     ),
     "07_shoe_pairs": Page(
