@@ -224,8 +224,16 @@ def test_a_shared_trunk_scores_left_rows_and_right_columns_and_both_sides_alike(
 
 
 def test_both_ways_of_an_iteration_say_the_same(page):
-    found = page.timed(people(4, 16), 2, 0)
+    bytes_of_four = torch.randint(
+        0, 256, (4, 3, 2, 16, 16, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
+    found = page.timed(bytes_of_four, 2, 0)
     assert np.allclose(found["said"]["homework"], found["said"]["book"])
+    assert found["held"]["homework"] == 24 * found["held"]["book"]
+    for offset, make in enumerate((page.generate_same_pair, page.generate_different_pair)):
+        rows = torch.tensor([7, 0, 11])
+        wanted = make(bytes_of_four)[rows].permute(0, 3, 1, 2) / 255 - 0.5
+        assert torch.allclose(page.from_bytes(bytes_of_four, rows, offset), wanted)
     assert found["seconds"].keys() == {"homework", "book"}
 
 
