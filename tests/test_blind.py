@@ -141,8 +141,8 @@ PAGES = {
         measured=dict.fromkeys("cv_accuracy cv_auc standin_test_accuracy".split(), (0.4, 0.6))
         | dict.fromkeys("replay_test_accuracy_m replay_test_accuracy_w".split(), (0.3, 0.7))
         | dict.fromkeys("stacked_gain rows_gain shifted_gain control_gain".split(), (-0.15, 0.15)),
-        texts="grid-said layouts-said layouts-verdict test-said twin-said roc-said standin-said answer table-results "
-        "mistake-rates-said mistake-checkpoint-said",
+        texts="grid-said layouts-said layouts-verdict claim-layouts test-said twin-said roc-said standin-said answer "
+        "table-results mistake-rates-said mistake-checkpoint-said",
     ),
     "11_movie_embeddings": Page(
         values={"replay_movies": 80, "timed_movies": 200},
