@@ -114,7 +114,7 @@ PAGES = {
         measured=dict.fromkeys((f"replay_{name}_batch_{size}" for name in "ABC" for size in (10, 25, 50)), GUESS)
         | dict.fromkeys(
             "A_batch_50_scaled_rate A_batch_10_slow nearest_neighbour_accuracy A_3_epochs_best A_3_epochs_plain "
-            "small_net_accuracy small_net_plain".split(),
+            "small_net_accuracy small_net_plain A_trained_as_long".split(),
             GUESS,
         )
         | {f"batch_gap_{how}": (-0.05, 0.05) for how in ("same_rate", "scaled_rate", "equal_updates", "long")}
