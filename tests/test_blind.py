@@ -72,6 +72,17 @@ def other_judge(function, space, rng):
     return blinded
 
 
+def other_pairs(function, space, rng):
+    """As `split_scores`, but each person's right shoes are dealt anew: which pairs match is a guess."""
+
+    def blinded(S):
+        orders = np.random.default_rng(1).permuted(np.tile(np.arange(3), (S.shape[-3], 1)), axis=1)
+        columns = torch.from_numpy(orders)[:, None].expand(S.shape)
+        return function(torch.gather(S, -1, columns))
+
+    return blinded
+
+
 GUESS, PARITY_GUESS = (0.05, 0.15), (0.42, 0.58)  # a share of a thousand digits
 HIT = (0.01, 0.07)  # ten of some three hundred movies
 STRATEGIES = "ease ridge eigendecomposition cosine plain_cosine embedding popularity random_vectors"
@@ -124,6 +135,14 @@ PAGES = {
         "answer table mistake-smaller-said mistake-seed-said mistake-test-said mistake-animals-said "
         "mistake-thousand-said",
         results="replay*/test/* A,?batch*/test/*",
+    ),
+    "07_shoe_pairs": Page(
+        names={"split_scores": other_pairs},
+        measured=dict.fromkeys("cv_accuracy cv_auc standin_test_accuracy".split(), (0.4, 0.6))
+        | dict.fromkeys("replay_test_accuracy_m replay_test_accuracy_w".split(), (0.3, 0.7))
+        | dict.fromkeys("stacked_gain rows_gain shifted_gain control_gain".split(), (-0.15, 0.15)),
+        texts="grid-said layouts-said layouts-verdict test-said twin-said roc-said standin-said answer table-results "
+        "mistake-rates-said mistake-checkpoint-said",
     ),
     "11_movie_embeddings": Page(
         values={"replay_movies": 80, "timed_movies": 200},
