@@ -120,7 +120,7 @@ PAGES = {
         results="rates/*/rows/*/2 parity/*/rows/*/2 schedules/*/rows/*/2 sheared/*/*/rows/*/2",
     ),
     "05_cifar_convnets": Page(
-        values={"timed_images": 200},
+        values={"timed_images": 200, "final_epochs": 1},
         load=(cifar10, other_labels),
         measured=dict.fromkeys((f"replay_{name}_batch_{size}" for name in "ABC" for size in (10, 25, 50)), GUESS)
         | dict.fromkeys(
