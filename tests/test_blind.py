@@ -120,12 +120,12 @@ PAGES = {
         results="rates/*/rows/*/2 parity/*/rows/*/2 schedules/*/rows/*/2 sheared/*/*/rows/*/2",
     ),
     "05_cifar_convnets": Page(
-        values={"timed_images": 200},
+        values={"timed_images": 200, "final_epochs": 1},
         load=(cifar10, other_labels),
         measured=dict.fromkeys((f"replay_{name}_batch_{size}" for name in "ABC" for size in (10, 25, 50)), GUESS)
         | dict.fromkeys(
             "A_batch_50_scaled_rate A_batch_10_slow nearest_neighbour_accuracy A_3_epochs_best A_3_epochs_plain "
-            "small_net_accuracy small_net_plain".split(),
+            "small_net_accuracy small_net_plain A_trained_as_long".split(),
             GUESS,
         )
         | {f"batch_gap_{how}": (-0.05, 0.05) for how in ("same_rate", "scaled_rate", "equal_updates", "long")}
