@@ -129,12 +129,17 @@ PAGES = {
             GUESS,
         )
         | {f"batch_gap_{how}": (-0.05, 0.05) for how in ("same_rate", "scaled_rate", "equal_updates", "long")}
-        | {"animal_errors_as_animals": None, "grouping_p": None, "augmentation_gain_long": (-0.05, 0.05)},
-        texts="replay-table claim-replay claim-models claim-padding batch-table claim-scaled claim-control "
+        | {
+            "animal_errors_as_animals": None,
+            "grouping_p": None,
+            "augmentation_gain_long": (-0.05, 0.05),
+            "pooling_gap_high_rate": (-0.05, 0.05),
+        },
+        texts="replay-table pool-said claim-replay claim-models claim-padding batch-table claim-scaled claim-control "
         "claim-updates errors-said animals-said claim-animals nearest-said short-said final-said claim-small "
         "answer table mistake-smaller-said mistake-seed-said mistake-test-said mistake-animals-said "
         "mistake-thousand-said",
-        results="replay*/test/* A,?batch*/test/*",
+        results="replay*/test/* [AB],?batch*/test/*",
     ),
     "07_shoe_pairs": Page(
         names={"split_scores": other_pairs},
