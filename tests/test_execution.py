@@ -29,6 +29,7 @@ def executed(shared_folder, monkeypatch):
             if not copy.exists():
                 with monkeypatch.context() as context:
                     context.setenv("COURSE_STRICT", "1")
+                    context.setenv("TQDM_DISABLE", "1")  # as the press does: bars are no part of a page
                     context.setenv("COURSE_DATA", str(shared_folder))  # no data, but the steps that were computed
                     result = NotebookRun(ROOT / "notebooks" / f"{slug}.ipynb", TIMEOUT, kernel="python3").execute()
                 assert result.error is None, f"{result.error.summary}\n{result.error.trace}"

@@ -233,8 +233,8 @@ def test_a_further_data_set_concerns_no_page(tmp_path, monkeypatch):
     init = package / "datasets" / "__init__.py"
     text = init.read_text(encoding="utf-8")
     assert text.count("NAMES = (") == 1
-    init.write_text(text.replace("NAMES = (", 'NAMES = ("shoes", '), encoding="utf-8")
-    (package / "datasets" / "shoes.py").write_text("def load():\n    return 1\n", encoding="utf-8")
+    init.write_text(text.replace("NAMES = (", 'NAMES = ("weather", '), encoding="utf-8")
+    (package / "datasets" / "weather.py").write_text("def load():\n    return 1\n", encoding="utf-8")
     assert [reached(code_of(path)) for path in pages] == before
 
 
