@@ -105,13 +105,12 @@ def _write(rows: list[dict], rounds: int) -> None:
 
     earlier = json.loads(RESULTS.read_text(encoding="utf-8"))["benchmarks"] if RESULTS.exists() else []
     kept = [row for row in earlier if row["metric"] + row["page"] not in {r["metric"] + r["page"] for r in rows}]
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    now = {"rounds": rounds, "threads": torch.get_num_threads(), "date": date}
     found = {
-        "benchmarks": sorted(kept + rows, key=lambda row: (row["page"], row["metric"])),
-        "rounds": rounds,
+        "benchmarks": sorted([*kept, *(row | now for row in rows)], key=lambda row: (row["page"], row["metric"])),
         "device": device.describe(torch.device("cpu")),
-        "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
     write_whole(RESULTS, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     click.echo(f"written: {RESULTS.name}")

@@ -123,8 +123,8 @@ def benchmarks_table(repository: Repository) -> str:
     found = json.loads(path.read_text(encoding="utf-8"))
     records = pages.results(repository)["assignments"]
     lines = [
-        "| what | homework's way | book's way | ratio [least, most] | in the page's own run | goal | peak memory |",
-        "|:--|--:|--:|--:|--:|--:|--:|",
+        "| what | homework's way | book's way | ratio [least, most] | the page's run | goal | peak memory | rounds |",
+        "|:--|--:|--:|--:|--:|--:|--:|:--|",
     ]
     for row in found["benchmarks"]:
         ratio, least, most = (numbers.number(row[name], 3) for name in ("ratio", "ratio_min", "ratio_max"))
@@ -132,13 +132,13 @@ def benchmarks_table(repository: Repository) -> str:
         times = f"{numbers.duration(row['homework_seconds'])} | {numbers.duration(row['book_seconds'])}"
         own = records.get(row["page"], {"timings": {}})["timings"].get(row["metric"])
         own = f"[{numbers.number(own, 3)}](assignments/{row['page']}.ipynb)" if own else "–"
-        lines.append(f"| {row['title']} | {times} | {ratio} [{least}, {most}] | {own} | ≥ {row['goal']} | {memory} |")
+        when = f"{row['rounds']}, {numbers.count(row['threads'], 'thread')}, {row['date']}"
+        cells = row["title"], times, f"{ratio} [{least}, {most}]", own, f"≥ {row['goal']}", memory, when
+        lines.append(f"| {' | '.join(cells)} |")
     threads = sorted({record["provenance"]["threads"] for record in records.values()})
     lines += [
         "",
-        f"{numbers.count(found['rounds'], 'alternating round')} on {found['device']}, "
-        f"{numbers.count(found['threads'], 'thread')}, {found['date']}. The pages ran with "
-        f"{' or '.join(numbers.count(each, 'thread') for each in threads)}.",
+        f"On {found['device']}. The pages ran with {' or '.join(numbers.count(each, 'thread') for each in threads)}.",
     ]
     return "\n".join(lines)
 
